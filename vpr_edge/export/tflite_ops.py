@@ -1,0 +1,290 @@
+"""One function an operation: from the quantised graph to int8 TFLite operators.
+
+Operator versions are those TensorFlow's `op_version.cc` gives int8 signatures; the fixed output
+parameters are those of the TFLite int8 quantisation specification.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from vpr_edge.errors import ModelError
+from vpr_edge.export.qdq_graph import Constant, Operation, Tensor, uncovered
+from vpr_edge.export.tflite_layout import FULLY_CONNECTED, RESHAPES
+from vpr_edge.export.tflite_weights import weights_and_bias
+from vpr_edge.export.tflite_window import ACTIVATIONS, convolution, pool
+from vpr_edge.export.tflite_write import TfliteWriter, nhwc
+
+NHWC_AXIS = {4: (0, 3, 1, 2), 2: (0, 1)}
+
+
+def emit(writer: TfliteWriter, op: Operation) -> None:
+    """Append the TFLite operators of one operation.
+
+    Raises:
+        ModelError: the operation is not covered, or its parameters break the int8 specification.
+    """
+    if op.kind in _EMITTERS:
+        _EMITTERS[op.kind](writer, op)
+    elif op.kind in _PASS_THROUGH:
+        _pass_through(writer, op, _PASS_THROUGH[op.kind])
+    else:
+        raise uncovered(op, "the operator is not among " + ", ".join(sorted(COVERED)))
+
+
+def _pass_through(
+    writer: TfliteWriter, op: Operation, body: Callable[[TfliteWriter, Operation, Tensor], None]
+) -> None:
+    """An operation that TFLite computes without rescaling; QUANTIZE follows where scales differ."""
+    x = op.activations()[0]
+    if x.same_parameters(op.output):
+        body(writer, op, op.output)
+        return
+    name = f"{op.output.name}/unscaled"
+    unscaled = replace(op.output, name=name, scale=x.scale, zero_point=x.zero_point)
+    body(writer, op, unscaled)
+    _quantize(writer, unscaled, op.output)
+
+
+def _quantize(writer: TfliteWriter, x: Tensor, output: Tensor) -> None:
+    inputs = [writer.activation(x)]
+    writer.operator("QUANTIZE", 1, inputs, writer.activation(output), schema.QuantizeOptionsT())
+
+
+def _requantize(writer: TfliteWriter, op: Operation) -> None:
+    _quantize(writer, op.activations()[0], op.output)
+
+
+def _broadcastable(writer: TfliteWriter, op: Operation, tensor: Tensor | None) -> int:
+    """Index of an operand of ADD, SUB or MUL; constants get the output's rank in NHWC order."""
+    if tensor is None:
+        raise uncovered(op, "an operand is neither an int8 activation nor an int8 constant")
+    rank = len(op.output.shape)
+    if not isinstance(tensor, Constant):
+        if len(tensor.shape) != rank:
+            raise uncovered(op, f"operand '{tensor.name}' has another rank than the output")
+        return writer.activation(tensor)
+    if tensor.values.dtype != np.int8 or tensor.scale.size != 1 or tensor.values.ndim > rank:
+        raise uncovered(op, f"constant '{tensor.name}' is not int8 with one scale")
+    values = tensor.values.reshape((1,) * (rank - tensor.values.ndim) + tensor.values.shape)
+    if rank == 4:
+        values = values.transpose(0, 2, 3, 1)
+    return writer.constant(tensor.name, np.ascontiguousarray(values), tensor)
+
+
+def _elementwise(writer: TfliteWriter, op: Operation) -> None:
+    inputs = [_broadcastable(writer, op, tensor) for tensor in op.inputs]
+    options = {"Add": schema.AddOptionsT, "Sub": schema.SubOptionsT, "Mul": schema.MulOptionsT}
+    version = 2
+    if op.kind == "Mul":
+        a, b = (float(tensor.scale[0]) for tensor in op.inputs if tensor is not None)
+        version = 3 if a * b / float(op.output.scale[0]) >= 1.0 else 2
+    writer.operator(
+        op.kind.upper(),
+        version,
+        inputs,
+        writer.activation(op.output),
+        options[op.kind](fusedActivationFunction=ACTIVATIONS[op.activation]),
+    )
+
+
+def _concat(writer: TfliteWriter, op: Operation) -> None:
+    parts = op.activations()
+    if len(parts) != len(op.inputs):
+        raise uncovered(op, "it concatenates a constant")
+    inputs = []
+    for position, part in enumerate(parts):
+        if part.same_parameters(op.output):
+            inputs.append(writer.activation(part))
+            continue
+        rescaled = replace(
+            part,
+            name=f"{op.output.name}/part{position}",
+            scale=op.output.scale,
+            zero_point=op.output.zero_point,
+        )
+        _quantize(writer, part, rescaled)
+        inputs.append(writer.activation(rescaled))
+    rank = len(op.output.shape)
+    options = schema.ConcatenationOptionsT(axis=NHWC_AXIS[rank][op.attributes["axis"] % rank])
+    writer.operator("CONCATENATION", 2, inputs, writer.activation(op.output), options)
+
+
+def _resize(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    x, attributes = op.activations()[0], op.attributes
+    mode = attributes.get("mode", "nearest")
+    coordinates = attributes.get("coordinate_transformation_mode", "half_pixel")
+    rounding = attributes.get("nearest_mode", "round_prefer_floor")
+    if x.shape[:2] != output.shape[:2] or attributes.get("antialias", 0):
+        raise uncovered(op, "it resizes more than rows and columns, or filters")
+    if 2 in op.constants and op.constants[2].size:
+        scales = [float(out / size) for out, size in zip(output.shape, x.shape, strict=True)]
+        given = [1.0] * (4 - op.constants[2].size) + [float(s) for s in op.constants[2]]
+        if not np.allclose(given, scales, 1e-6, 0):
+            raise uncovered(op, f"its scales {given} do not give whole rows and columns")
+    inputs = [
+        writer.activation(x),
+        writer.constant(f"{op.output.name}/size", np.array(output.shape[2:], np.int32)),
+    ]
+    options: Any
+    if (mode, coordinates, rounding) == ("nearest", "asymmetric", "floor"):
+        _check_nearest(op, x.shape[2:], output.shape[2:])
+        code, version, options = (
+            "RESIZE_NEAREST_NEIGHBOR",
+            2,
+            schema.ResizeNearestNeighborOptionsT(),
+        )
+    elif (mode, coordinates) == ("linear", "half_pixel"):
+        code, version = "RESIZE_BILINEAR", 3
+        options = schema.ResizeBilinearOptionsT(halfPixelCenters=True)
+    else:
+        why = f"its mode is {mode}, {coordinates}" + (f", {rounding}" * (mode == "nearest"))
+        raise uncovered(op, f"{why}; nearest, asymmetric, floor and linear, half_pixel are covered")
+    writer.operator(code, version, inputs, writer.activation(output), options)
+
+
+def _check_nearest(op: Operation, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    """TFLite multiplies by a float32 ratio, which for a few sizes lands one pixel off."""
+    for size, out in zip(before, after, strict=True):
+        index = np.arange(out)
+        ratio = np.float32(size) / np.float32(out)
+        if (np.floor(index.astype(np.float32) * ratio) != index * size // out).any():
+            raise uncovered(op, f"TFLite rounds the resize from {size} to {out} differently")
+
+
+def _depth_to_space(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    # op_version.cc says 2 for int8, but LiteRT registers only 1, which takes int8 as well.
+    options = schema.DepthToSpaceOptionsT(blockSize=op.attributes["blocksize"])
+    inputs = [writer.activation(op.activations()[0])]
+    writer.operator("DEPTH_TO_SPACE", 1, inputs, writer.activation(output), options)
+
+
+def _reshape(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    shape = np.array(nhwc(output.shape), np.int32)
+    inputs = [
+        writer.activation(op.activations()[0]),
+        writer.constant(f"{op.output.name}/shape", shape),
+    ]
+    options = schema.ReshapeOptionsT(newShape=shape)
+    writer.operator("RESHAPE", 1, inputs, writer.activation(output), options)
+
+
+def _relu(writer: TfliteWriter, op: Operation) -> None:
+    inputs = [writer.activation(op.activations()[0])]
+    writer.operator("RELU", 2, inputs, writer.activation(op.output))
+
+
+def _relu6(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    # TFLM's RELU6 clamps integers and does not rescale.
+    inputs = [writer.activation(op.activations()[0])]
+    writer.operator("RELU6", 2, inputs, writer.activation(output))
+
+
+def _mean(writer: TfliteWriter, op: Operation) -> None:
+    x = op.activations()[0]
+    axes: NDArray[Any] | list[int] | None = op.constants.get(1, op.attributes.get("axes"))
+    if op.kind == "GlobalAveragePool":
+        axes = [2, 3]
+    if len(x.shape) != 4 or axes is None or sorted(int(a) % 4 for a in axes) != [2, 3]:
+        raise uncovered(op, "only the mean over rows and columns is")
+    inputs = [
+        writer.activation(x),
+        writer.constant(f"{op.output.name}/axes", np.array([1, 2], np.int32)),
+    ]
+    options = schema.ReducerOptionsT(keepDims=len(op.output.shape) == 4)
+    writer.operator("MEAN", 2, inputs, writer.activation(op.output), options)
+
+
+def _fixed(
+    code: str, scale: float, zero_point: int, options: Callable[[], Any] | None, channels: bool
+) -> Callable[[TfliteWriter, Operation], None]:
+    """An operation whose output parameters the specification fixes.
+
+    Args:
+        code: the TFLite builtin operator.
+        scale, zero_point: the fixed parameters of the output.
+        options: makes the operator's options; None for none.
+        channels: whether the operation runs along an axis, which must be the channels.
+    """
+
+    def function(writer: TfliteWriter, op: Operation) -> None:
+        output, rank = op.output, len(op.output.shape)
+        if channels and op.attributes.get("axis", -1) % rank != 1:
+            raise uncovered(op, "its axis is not the channels (1)")
+        if op.attributes.get("p", 2) != 2:
+            raise uncovered(op, f"it normalises with p={op.attributes['p']}, not 2")
+        if output.scale[0] != np.float32(scale) or output.zero_point != zero_point:
+            raise ModelError(
+                f"The {op.kind} node '{op.name}' has its output tensor '{output.name}' quantised "
+                f"with scale {output.scale[0]:g} and zero point {output.zero_point}, where TFLite "
+                f"fixes 1/{round(1 / scale)} and {zero_point}; quantise that tensor so."
+            )
+        inputs = [writer.activation(op.activations()[0])]
+        made = options() if options else None
+        writer.operator(code, 2, inputs, writer.activation(output), made)
+
+    return function
+
+
+def _hard_swish(writer: TfliteWriter, op: Operation) -> None:
+    inputs = [writer.activation(op.activations()[0])]
+    output = writer.activation(op.output)
+    writer.operator("HARD_SWISH", 1, inputs, output, schema.HardSwishOptionsT())
+
+
+def _fully_connected(writer: TfliteWriter, op: Operation) -> None:
+    attributes = op.attributes
+    if (
+        attributes.get("alpha", 1.0) != 1.0
+        or attributes.get("beta", 1.0) != 1.0
+        or attributes.get("transA", 0)
+    ):
+        raise uncovered(op, "alpha and beta must be 1 and transA 0")
+    x = op.activations()[0]
+    if len(x.shape) != 2:
+        raise uncovered(op, f"its input has the shape {x.shape}, not (1, features)")
+    output_axis = 0 if attributes.get("transB", 0) else 1
+    weights, bias = weights_and_bias(op, output_axis)
+    values = np.ascontiguousarray(weights.values if output_axis == 0 else weights.values.T)
+    if values.shape[1] != prod(x.shape):
+        raise uncovered(op, f"its weights {weights.shape} do not fit the input {x.shape}")
+    inputs = [
+        writer.activation(x),
+        writer.constant(f"{op.output.name}/weights", values, weights),
+        writer.constant(f"{op.output.name}/bias", bias.values, bias),
+    ]
+    options = schema.FullyConnectedOptionsT(fusedActivationFunction=ACTIVATIONS[op.activation])
+    writer.operator("FULLY_CONNECTED", 4, inputs, writer.activation(op.output), options)
+
+
+_EMITTERS: dict[str, Callable[[TfliteWriter, Operation], None]] = {
+    "Conv": convolution,
+    "Add": _elementwise,
+    "Sub": _elementwise,
+    "Mul": _elementwise,
+    "Concat": _concat,
+    "ReduceMean": _mean,
+    "GlobalAveragePool": _mean,
+    "Relu": _relu,
+    "HardSwish": _hard_swish,
+    "Sigmoid": _fixed("LOGISTIC", 1 / 256, -128, None, channels=False),
+    "Tanh": _fixed("TANH", 1 / 128, 0, None, channels=False),
+    "Softmax": _fixed("SOFTMAX", 1 / 256, -128, lambda: schema.SoftmaxOptionsT(beta=1.0), True),
+    "LpNormalization": _fixed("L2_NORMALIZATION", 1 / 128, 0, schema.L2NormOptionsT, True),
+    "Requantize": _requantize,
+    **dict.fromkeys(FULLY_CONNECTED, _fully_connected),
+}
+_PASS_THROUGH: dict[str, Callable[[TfliteWriter, Operation, Tensor], None]] = {
+    "Resize": _resize,
+    "DepthToSpace": _depth_to_space,
+    "AveragePool": pool,
+    "MaxPool": pool,
+    "Relu6": _relu6,
+    **dict.fromkeys(RESHAPES, _reshape),
+}
+COVERED = {"Clip", *_EMITTERS, *_PASS_THROUGH} - {"Requantize", "Relu6"}

@@ -1,0 +1,152 @@
+"""Checkpoints: safetensors whose header holds configuration, preprocessing and provenance.
+
+Two kinds share the format. "float" holds the parameters of `models.network.Network`; "int8" holds
+int8 weights, int32 biases and the scale and zero point of every tensor. Reading needs no torch.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from vpr_edge import __version__
+from vpr_edge.errors import CheckpointError
+from vpr_edge.files import atomic_file
+from vpr_edge.models.graph import Graph
+from vpr_edge.models.zoo import NetworkConfig, build_graph
+from vpr_edge.preprocessing import Preprocessing
+
+HEADER = "vpr_edge"
+KINDS = ("float", "int8")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory.
+
+    Attributes:
+        kind: "float" or "int8".
+        config: the network.
+        tensors: numpy arrays by name.
+        preprocessing: image to input.
+        provenance: data sets, recipe, command line, figures; JSON-ready.
+    """
+
+    kind: str
+    config: NetworkConfig
+    tensors: dict[str, NDArray[Any]]
+    preprocessing: Preprocessing
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the configuration."""
+        return build_graph(self.config)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, overwrite: bool = True) -> Path:
+    """Write a checkpoint as safetensors; whole or not at all."""
+    header = {
+        "kind": checkpoint.kind,
+        "config": asdict(checkpoint.config),
+        "preprocessing": checkpoint.preprocessing.to_dict(),
+        "provenance": checkpoint.provenance,
+        "version": __version__,
+    }
+    tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
+    with atomic_file(path, overwrite) as scratch:
+        try:
+            save_file(tensors, scratch, metadata={HEADER: json.dumps(header)})
+        except SafetensorError as error:
+            # The safetensors library wraps the operating system's error, number and all.
+            raise OSError(28 if "No space" in str(error) else 5, str(error)) from error
+    return path
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: missing, cut short, not ours, or not matching its own configuration.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; give a checkpoint or a name of the zoo.")
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}); copy or train it again."
+        ) from error
+    if HEADER not in metadata:
+        raise CheckpointError(
+            f"{path} is a safetensors file of another program; give a checkpoint that vpr-edge "
+            "wrote."
+        )
+    try:
+        header = json.loads(metadata[HEADER])
+        config = header["config"]
+        config["stages"] = tuple(tuple(stage) for stage in config["stages"])
+        for name in ("place_window", "tasks"):
+            config[name] = tuple(config[name])
+        checkpoint = Checkpoint(
+            header["kind"],
+            NetworkConfig(**config),
+            tensors,
+            Preprocessing(**header["preprocessing"]),
+            header["provenance"],
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"{path} has a header this version cannot read ({error!r}); export it again with "
+            f"vpr-edge {__version__}."
+        ) from error
+    _check(path, checkpoint)
+    return checkpoint
+
+
+def _check(path: Path, checkpoint: Checkpoint) -> None:
+    if checkpoint.kind not in KINDS:
+        raise CheckpointError(
+            f"{path} is a checkpoint of kind {checkpoint.kind!r}; known are {', '.join(KINDS)}."
+        )
+    graph = checkpoint.graph
+    prefix = "layers." if checkpoint.kind == "float" else ""
+    for node in graph.convolutions():
+        name = f"{prefix}{node.name}.weight"
+        found = checkpoint.tensors.get(name)
+        if found is None or found.shape != graph.weight_shape(node):
+            shape = "missing" if found is None else f"of shape {found.shape}"
+            raise CheckpointError(
+                f"{path}: tensor {name} is {shape}, but its configuration needs "
+                f"{graph.weight_shape(node)}; train the checkpoint again."
+            )
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """The checkpoints inside the package by name, for example "nano" and "nano-int8"."""
+    folder = Path(str(resources.files("vpr_edge") / "models" / "weights"))
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def find_checkpoint(name: str) -> Path:
+    """A path as given, or the shipped checkpoint of that name.
+
+    Raises:
+        CheckpointError: neither a file nor a shipped name.
+    """
+    shipped = shipped_checkpoints()
+    if name in shipped:
+        return shipped[name]
+    if Path(name).suffix == ".safetensors" or Path(name).exists():
+        return Path(name)
+    raise CheckpointError(
+        f"{name!r} is neither a file nor a shipped checkpoint; shipped are {', '.join(shipped)}."
+    )

@@ -1,0 +1,119 @@
+"""A graph as a trainable torch module."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node, same_padding
+
+
+def pad_same(x: Tensor, node: Node) -> Tensor:
+    """Zero-pad [N, C, H, W] as TFLite's SAME does for this convolution (odd row at the bottom)."""
+    top, bottom = same_padding(x.shape[2], node.kernel[0], node.stride[0])
+    left, right = same_padding(x.shape[3], node.kernel[1], node.stride[1])
+    return functional.pad(x, (left, right, top, bottom)) if top + bottom + left + right else x
+
+
+def activate(x: Tensor, activation: str) -> Tensor:
+    """The fused activation of a node."""
+    if activation == "relu":
+        return functional.relu(x)
+    return functional.hardtanh(x, 0.0, 6.0) if activation == "relu6" else x
+
+
+def rearrange(node: Node, *inputs: Tensor) -> Tensor:
+    """The operations without weights, on real values [N, C, H, W].
+
+    Also right on integers held in floats, except "add", "mul", "mean" and "average_pool", whose
+    integer forms round.
+    """
+    x = inputs[0]
+    match node.op:
+        case "add":
+            return activate(x + inputs[1], node.activation)
+        case "mul":
+            return x * inputs[1]
+        case "concat":
+            return torch.cat(inputs, dim=1)
+        case "resize_nearest":
+            return functional.interpolate(x, size=node.shape[1:], mode="nearest")
+        case "depth_to_space":
+            n, c, h, w = x.shape
+            b = node.block
+            x = x.reshape(n, b, b, c // b**2, h, w).permute(0, 3, 4, 1, 5, 2)
+            return x.reshape(n, c // b**2, h * b, w * b)
+        case "average_pool":
+            return functional.avg_pool2d(x, node.kernel, node.stride)
+        case "max_pool":
+            return functional.max_pool2d(x, node.kernel, node.stride)
+        case "mean":
+            return x.mean(dim=(2, 3), keepdim=True)
+    raise ValueError(f"unknown operation {node.op!r}")
+
+
+class Convolution(nn.Module):
+    """One convolution node: weights, then BatchNorm or a bias, then the activation."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        super().__init__()
+        self.node = node
+        shape = graph.weight_shape(node)
+        self.groups = node.shape[0] if node.op == "depthwise" else 1
+        self.weight = nn.Parameter(torch.empty(shape))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        if node.op == "depthwise":
+            nn.init.normal_(self.weight, std=(2.0 / (shape[2] * shape[3])) ** 0.5)
+        self.norm = nn.BatchNorm2d(node.shape[0]) if node.batch_norm else None
+        self.bias = None if node.batch_norm else nn.Parameter(torch.zeros(node.shape[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, channels, ceil(H / stride), ceil(W / stride)]."""
+        x = functional.conv2d(
+            pad_same(x, self.node), self.weight, self.bias, self.node.stride, groups=self.groups
+        )
+        return activate(x if self.norm is None else self.norm(x), self.node.activation)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weights and bias with BatchNorm's running statistics folded in."""
+        if self.norm is None:
+            assert self.bias is not None
+            return self.weight.detach(), self.bias.detach()
+        mean, var = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and var is not None
+        gain = (self.norm.weight / torch.sqrt(var + self.norm.eps)).detach()
+        return self.weight.detach() * gain[:, None, None, None], (
+            self.norm.bias.detach() - mean * gain
+        )
+
+
+class Network(nn.Module):
+    """The float network of a graph. Parameters do not depend on the input size.
+
+    Attributes:
+        graph: the description that is executed, node by node.
+        layers: the convolutions by node name.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.layers = nn.ModuleDict({n.name: Convolution(graph, n) for n in graph.convolutions()})
+
+    def forward(self, image: Tensor, keep: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """Run on images [N, 3, H, W] float in [0, 1].
+
+        Args:
+            image: the batch; H and W may differ from the graph's where no resize or grid is hit.
+            keep: names of nodes to return; the graph's outputs by default.
+
+        Returns:
+            Tensors [N, C, h, w] by node name.
+        """
+        values = {self.graph.input.name: image}
+        for node in self.graph.nodes[1:]:
+            inputs = [values[name] for name in node.inputs]
+            if node.op in CONVOLUTIONS:
+                values[node.name] = self.layers[node.name](inputs[0])
+            else:
+                values[node.name] = rearrange(node, *inputs)
+        return {name: values[name] for name in keep or self.graph.outputs}

@@ -59,7 +59,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, overwrite: bool = True) 
         "provenance": checkpoint.provenance,
         "version": __version__,
     }
-    tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
+    tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
     with atomic_file(path, overwrite) as scratch:
         try:
             save_file(tensors, scratch, metadata={HEADER: json.dumps(header)})

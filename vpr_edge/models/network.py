@@ -63,6 +63,9 @@ class Convolution(nn.Module):
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
         if node.op == "depthwise":
             nn.init.normal_(self.weight, std=(2.0 / (shape[2] * shape[3])) ** 0.5)
+        if not node.batch_norm:
+            # Heads have few outputs: by fan-out their logits would start saturated.
+            nn.init.normal_(self.weight, std=(1.0 / (shape[1] * shape[2] * shape[3])) ** 0.5)
         self.norm = nn.BatchNorm2d(node.shape[0]) if node.batch_norm else None
         self.bias = None if node.batch_norm else nn.Parameter(torch.zeros(node.shape[0]))
 

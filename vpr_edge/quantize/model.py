@@ -18,6 +18,8 @@ from vpr_edge.models.graph import Graph, Node
 from vpr_edge.models.zoo import NetworkConfig, build_graph
 from vpr_edge.preprocessing import Preprocessing
 
+PLACE_GAIN = "place.gain"
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -46,6 +48,8 @@ class Int8Model:
         layers: convolutions by node name.
         preprocessing: image to input.
         provenance: JSON-ready record of where the numbers come from.
+        place_gain: float32 [C], factors of the place vector's channels after the root, or None
+            (see `quantize.gem`).
     """
 
     config: NetworkConfig
@@ -53,6 +57,7 @@ class Int8Model:
     layers: dict[str, Int8Layer]
     preprocessing: Preprocessing
     provenance: dict[str, Any] = field(default_factory=dict)
+    place_gain: NDArray[np.float32] | None = None
 
     @property
     def graph(self) -> Graph:
@@ -73,6 +78,8 @@ class Int8Model:
             tensors[f"{name}.weight"] = layer.weight
             tensors[f"{name}.weight_scale"] = layer.weight_scale
             tensors[f"{name}.bias"] = layer.bias
+        if self.place_gain is not None:
+            tensors[PLACE_GAIN] = self.place_gain
         return Checkpoint("int8", self.config, tensors, self.preprocessing, self.provenance)
 
     @staticmethod
@@ -108,5 +115,10 @@ class Int8Model:
                 f"the int8 checkpoint lacks the tensor {error}; quantise it again."
             ) from error
         return Int8Model(
-            checkpoint.config, activations, layers, checkpoint.preprocessing, checkpoint.provenance
+            checkpoint.config,
+            activations,
+            layers,
+            checkpoint.preprocessing,
+            checkpoint.provenance,
+            t.get(PLACE_GAIN),
         )

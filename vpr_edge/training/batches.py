@@ -27,7 +27,7 @@ class Data:
         places: sources of pairs.
         maps: the teacher's maps for each place source; empty without a teacher.
         targets: what is distilled from the maps; None without a teacher.
-        photographs: uint8 [M, 240, 320, 3], for keypoints.
+        photographs: uint8 [M, H, W, 3], for keypoints; full size where there are any.
         labelled: labelled sources; each batch takes from all alike.
     """
 
@@ -35,7 +35,7 @@ class Data:
     places: tuple[PlaceSource, ...]
     maps: tuple[NDArray[np.float16], ...]
     targets: DistillationTargets | None
-    photographs: Images | None
+    photographs: Images
     labelled: tuple[LabelledSource, ...]
 
 
@@ -51,10 +51,13 @@ class PlaceBatch:
 
 @dataclass(frozen=True)
 class KeypointBatch:
-    """Two views [K, 3, H, W] and the homographies of pixel positions from a to b [K, 3, 3]."""
+    """Two views [K, 3, H, W], the same before they were re-lit, and the homographies of pixel
+    positions from a to b [K, 3, 3]."""
 
     a: Tensor
     b: Tensor
+    clean_a: Tensor
+    clean_b: Tensor
     a_to_b: Tensor
 
 
@@ -100,7 +103,6 @@ def keypoint_batch(
     data: Data, count: int, rng: np.random.Generator, g: torch.Generator
 ) -> KeypointBatch:
     """Draw photographs and two random views of each."""
-    assert data.photographs is not None
     x = _tensor(data.photographs[rng.integers(len(data.photographs), size=count)])
     height, width = data.fit.height, data.fit.width
     # A common window of the photograph at a random scale, then a homography for each view.
@@ -115,8 +117,9 @@ def keypoint_batch(
         [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]]
     )
     a_to_b = torch.linalg.inv(to_b @ pixels) @ to_a @ pixels
-    views = [photometric(view(x, h, height, width), g, 0.5) for h in (to_a, to_b)]
-    return KeypointBatch(views[0], views[1], a_to_b)
+    clean_a, clean_b = view(x, to_a, height, width), view(x, to_b, height, width)
+    a, b = photometric(clean_a, g, 0.5), photometric(clean_b, g, 0.5)
+    return KeypointBatch(a, b, clean_a, clean_b, a_to_b)
 
 
 def segmentation_batch(

@@ -10,12 +10,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,58 +23,15 @@ from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpo
 from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import NetworkConfig, build_graph, network_config
 from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.quantize.calibrate import calibrate
+from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.training import losses
 from vpr_edge.training.batches import Data, keypoint_batch, place_batch, segmentation_batch
 from vpr_edge.training.recipe import Recipe
-from vpr_edge.training.sources import (
-    camvid_labelled,
-    load_photographs,
-    nordland_places,
-    photograph_places,
-    tower_places,
-    town_labelled,
-    town_places,
-)
-from vpr_edge.training.teacher import CHANNELS, DistillationTargets, teacher_maps
+from vpr_edge.training.teacher import CHANNELS
 
 DISTILLED_NODE = "place_mix_pointwise"
 Report = Callable[[int, dict[str, float]], None]
-
-
-def load_data(recipe: Recipe, config: NetworkConfig, root: Path | None) -> Data:
-    """Read all sources of a recipe into memory.
-
-    Args:
-        recipe: names the sources.
-        config: gives the input size and the length of the place output.
-        root: folder of the real data sets; may be None when the recipe uses the town alone.
-
-    Raises:
-        DataError: a source is not there.
-        ToolMissingError: the teacher or the renderer is not installed.
-    """
-    fit = Preprocessing(config.height, config.width)
-    real = root or Path("data")
-    names = [name for name, share in recipe.sources.items() if share > 0]
-    photographs = load_photographs(real) if "photographs" in names else None
-    readers: dict[str, Callable[[], Any]] = {
-        "town": lambda: town_places(fit),
-        "nordland": lambda: nordland_places(real, fit),
-        "tower": lambda: tower_places(real, fit),
-        "photographs": lambda: photograph_places(load_photographs(real), fit),
-    }
-    places = tuple(readers[name]() for name in names)
-    labelled = [town_labelled(fit)] if "town" in names else []
-    if root is not None and (root / "camvid").is_dir():
-        labelled.append(camvid_labelled(root, fit))
-    maps: tuple[NDArray[np.float16], ...] = ()
-    targets = None
-    if recipe.teacher:
-        maps = tuple(teacher_maps(source.images) for source in places)
-        targets = DistillationTargets(list(maps), config.place_channels)
-    if photographs is None:
-        photographs = places[0].images
-    return Data(fit, places, maps, targets, photographs, tuple(labelled))
 
 
 class _Model(nn.Module):
@@ -96,7 +52,7 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
     Args:
         recipe: all settings.
         folder: of the run; made.
-        data: from `load_data`.
+        data: from `training.data.load_data`.
         report: called every `log_every` steps with the step and the losses.
 
     Returns:
@@ -109,7 +65,7 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
     torch.manual_seed(recipe.seed)
     fabric = Fabric(accelerator="auto", devices=1)
     fabric.launch()
-    config, network = _network(recipe, data)
+    config, network, original = _network(recipe, data)
     channels = build_graph(config)[DISTILLED_NODE].shape[0]
     model = _Model(network, channels)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
@@ -117,7 +73,7 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
     trained, optimizer = fabric.setup(model, optimizer)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     start = _resume(folder / "state.pt", model, optimizer, average)
-    step = _Step(recipe, data, fabric)
+    step = _Step(recipe, data, fabric, original)
     writer = SummaryWriter(str(folder / "events"))
     sums: dict[str, float] = {}
     for number in range(start, recipe.steps):
@@ -125,7 +81,7 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
             group["lr"] = group["share"] * recipe.learning_rate * _schedule(number, recipe)
         exact = recipe.quantize and number >= recipe.steps * (1 - recipe.exact_last)
         if exact:
-            network.integer_exact = True  # type: ignore[assignment]
+            cast(FakeQuantNetwork, network).integer_exact = True
         parts = step(trained, number)
         optimizer.zero_grad()
         fabric.backward(torch.stack(list(parts.values())).sum())
@@ -164,8 +120,11 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
 class _Step:
     """The losses of one step."""
 
-    def __init__(self, recipe: Recipe, data: Data, fabric: Fabric) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Data, fabric: Fabric, original: Network | None
+    ) -> None:
         self.recipe, self.data, self.fabric = recipe, data, fabric
+        self.original = fabric.to_device(original) if original else None
         share = np.mean(
             [
                 np.bincount(s.labels.ravel(), minlength=12)[:11] / s.labels.size
@@ -191,6 +150,10 @@ class _Step:
         images = torch.cat(groups).contiguous(memory_format=torch.channels_last)
         names = ("place", DISTILLED_NODE, "score", "location", "descriptor", "segmentation")
         outputs = model(self.fabric.to_device(images), names)
+        if self.original is not None and w.imitate:
+            with torch.no_grad():
+                targets = self.original(self.fabric.to_device(images))
+            parts["imitate"] = w.imitate * losses.imitation(outputs, targets)
         split = {name: value.split(sizes) for name, value in outputs.items()}
         place = split["place"][0]
         vectors = losses.place_vectors(place)
@@ -211,6 +174,13 @@ class _Step:
             {name: split[name][k] for name in ("score", "location", "descriptor")} for k in (1, 2)
         )
         found = losses.keypoints(a, b, self.fabric.to_device(keypoints.a_to_b))
+        found["corners"] = sum(
+            (
+                losses.corners(found_in["location"], self.fabric.to_device(clean))
+                for found_in, clean in ((a, keypoints.clean_a), (b, keypoints.clean_b))
+            ),
+            start=torch.zeros(()),
+        )
         parts.update({f"keypoint_{name}": w.keypoints * v for name, v in found.items()})
         parts["segmentation"] = w.segmentation * losses.segmentation(
             split["segmentation"][3],
@@ -220,7 +190,8 @@ class _Step:
         return parts
 
 
-def _network(recipe: Recipe, data: Data) -> tuple[NetworkConfig, nn.Module]:
+def _network(recipe: Recipe, data: Data) -> tuple[NetworkConfig, nn.Module, Network | None]:
+    """The configuration, the network to train, and for QAT the float network it starts from."""
     config = network_config(recipe.network)
     network = Network(build_graph(config))
     if recipe.init:
@@ -229,11 +200,9 @@ def _network(recipe: Recipe, data: Data) -> tuple[NetworkConfig, nn.Module]:
         network = Network(checkpoint.graph)
         network.load_state_dict({k: torch.from_numpy(v) for k, v in checkpoint.tensors.items()})
     if not recipe.quantize:
-        return config, network
-    from vpr_edge.quantize.calibrate import calibrate
-    from vpr_edge.quantize.fake import FakeQuantNetwork
-
-    return config, calibrate(FakeQuantNetwork(network.eval()), calibration_images(data))
+        return config, network, None
+    fake = FakeQuantNetwork(network.eval())
+    return config, calibrate(fake, calibration_images(data)), network
 
 
 def calibration_images(data: Data, count: int = 128) -> list[Tensor]:
@@ -253,8 +222,7 @@ def _finished(
     provenance: dict[str, Any],
 ) -> Checkpoint:
     if recipe.quantize:
-        from vpr_edge.quantize.fake import to_int8_model
-
+        assert isinstance(network, FakeQuantNetwork)
         return to_int8_model(network, config, fit, provenance).to_checkpoint()
     tensors = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
     return Checkpoint("float", replace(config), tensors, fit, provenance)

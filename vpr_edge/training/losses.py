@@ -42,6 +42,15 @@ def distillation(predicted: Tensor, target: Tensor) -> Tensor:
     return 2 - whole.mean() - cells.mean()
 
 
+def imitation(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+    """Mean over the outputs of the squared error, relative to the target's variance."""
+    errors = [
+        functional.mse_loss(outputs[name], target) / target.var().clamp(min=1e-6)
+        for name, target in targets.items()
+    ]
+    return torch.stack(errors).mean()
+
+
 def segmentation(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
     """Weighted cross-entropy; logits [N, K, h, w] are enlarged to half the labels' size.
 
@@ -79,7 +88,7 @@ def keypoints(a: dict[str, Tensor], b: dict[str, Tensor], a_to_b: Tensor) -> dic
 
     Positions attract their nearest neighbour in the other view (UnsuperPoint, arXiv 1907.04011);
     descriptors are told apart by InfoNCE over all cells; the score learns whether a keypoint was
-    found again, within 1.5 px and by its descriptor (after SiLK, arXiv 2304.06194).
+    found again, within 2 px and by its descriptor (after SiLK, arXiv 2304.06194).
 
     Args:
         a, b: outputs "score", "location", "descriptor" of the two views.
@@ -114,7 +123,7 @@ def keypoints(a: dict[str, Tensor], b: dict[str, Tensor], a_to_b: Tensor) -> dic
         other = functional.normalize(b["descriptor"].flatten(2).transpose(1, 2), dim=2)
         guess = (found @ other.transpose(1, 2)).argmax(2)
         gap = (mapped - there.gather(1, guess[..., None].expand(-1, -1, 2))).norm(dim=2)
-        again = (gap < 1.5).float()
+        again = (gap < 2.0).float()
     logit = a["score"].flatten(1)
     partner = b["score"].flatten(1).gather(1, index)
     right = functional.binary_cross_entropy_with_logits(logit, again, reduction="none")
@@ -122,3 +131,43 @@ def keypoints(a: dict[str, Tensor], b: dict[str, Tensor], a_to_b: Tensor) -> dic
     score = (right * inside).sum() / inside.sum().clamp(min=1)
     score = score + (same * matched).sum() / matched.sum().clamp(min=1)
     return {"location": location / CELL, "descriptor": descriptor, "score": score}
+
+
+def corner_targets(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The strongest corner of every cell: the smaller eigenvalue of the structure tensor.
+
+    The criterion of Shi and Tomasi (Good Features to Track, CVPR 1994) over 5x5 windows.
+
+    Args:
+        images: [N, 3, H, W], not yet re-lit.
+
+    Returns:
+        Pixel positions [N, H/8 W/8, 2], and weights in [0, 1) that are 1/2 for the median corner
+        of a picture.
+    """
+    grey = functional.pad(images.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    dx = grey[:, :, 1:-1, 2:] - grey[:, :, 1:-1, :-2]
+    dy = grey[:, :, 2:, 1:-1] - grey[:, :, :-2, 1:-1]
+    tensor = functional.avg_pool2d(torch.cat([dx * dx, dy * dy, dx * dy], 1), 5, 1, 2)
+    xx, yy, xy = tensor.split(1, dim=1)
+    smaller = (xx + yy - torch.sqrt((xx - yy) ** 2 + 4 * xy**2)) / 2
+    strength, index = functional.max_pool2d(smaller, CELL, return_indices=True)
+    index, strength = index.flatten(1), strength.flatten(1)
+    width = images.shape[3]
+    positions = torch.stack([index % width, index // width], -1).float()
+    median = strength.median(1, keepdim=True).values
+    return positions, strength / (strength + median + 1e-6)
+
+
+def corners(location: Tensor, images: Tensor) -> Tensor:
+    """Mean distance of the predicted positions to the corners of their cells, in cells.
+
+    The homographies alone leave the positions free to drift together to the ends of tanh; corners
+    anchor them at points that another view shows too.
+    """
+    with torch.no_grad():
+        target, weight = corner_targets(images)
+    gap = functional.smooth_l1_loss(
+        keypoint_positions(location), target, reduction="none", beta=1.0
+    ).sum(2)
+    return (gap * weight).sum() / weight.sum() / CELL

@@ -27,12 +27,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the losses in their sum; zero switches one off."""
+    """Weights of the losses in their sum; zero switches one off.
+
+    `imitate` keeps the outputs of a fake-quantised network at those of the float network it
+    started from (QAT only); it needs no labels.
+    """
 
     distill: float = 1.0
     contrast: float = 1.0
     keypoints: float = 1.0
     segmentation: float = 1.0
+    imitate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe and apply overrides.
 
     Args:
-        name: a YAML file, or the name of a recipe inside the package ("nano", "nano-qat").
+        name: a YAML file, or the name of a recipe inside the package ("nano", "qat").
         overrides: "key=value" with a YAML value; nested keys with dots ("batch.place_pairs=8").
 
     Raises:

@@ -4,22 +4,25 @@ Evaluation data never enters: no `test_*` photograph, no Nordland place from 2,5
 part of CamVid, only the training towns, and neither the corridor nor SPED.
 """
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from vpr_edge.datasets.town import default_cache, load_split, positives, render_town
-from vpr_edge.errors import DataError
-from vpr_edge.preprocessing import Preprocessing, read_image
+from vpr_edge.datasets.camvid import load_camvid
+from vpr_edge.datasets.nordland import load_nordland
+from vpr_edge.datasets.photographs import load_photographs
+from vpr_edge.datasets.tower import load_tower
+from vpr_edge.datasets.town import TownSplit, positives
+from vpr_edge.preprocessing import Preprocessing
 
 Images = NDArray[np.uint8]
 PHOTOGRAPH_SIZE = (240, 320)
-NORDLAND_TRAINING_PLACES = 2500
+BSDS_TRAINING_SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,8 @@ class LabelledSource:
     labels: NDArray[np.uint8]
 
 
-def town_places(fit: Preprocessing) -> PlaceSource:
-    """Day against dusk, night, rain and fog in the rendered training towns."""
-    split = load_split(render_town(default_cache()), "train")
+def town_places(split: TownSplit, fit: Preprocessing) -> PlaceSource:
+    """Day against dusk, night, rain and fog in rendered training towns."""
     frames = (*split.database, *split.queries)
     offset = len(split.database)
     pairs = [(d, offset + q) for q, found in enumerate(positives(split)) for d in found[:3]]
@@ -69,15 +71,12 @@ def town_places(fit: Preprocessing) -> PlaceSource:
 
 def nordland_places(root: Path, fit: Preprocessing) -> PlaceSource:
     """Summer against winter of the first 2,500 Nordland places."""
-    n = NORDLAND_TRAINING_PLACES
-    images = []
-    for season in ("summer", "winter"):
-        with np.load(_existing(root / "vpr_nordland64" / f"{season}.npz")) as archive:
-            images += [fit.fit(image) for image in archive["images"][:n]]
+    seasons = load_nordland(root / "vpr_nordland64", part="train")
+    n = len(seasons.database)
     index = np.arange(n)
     return PlaceSource(
         "nordland",
-        np.stack(images),
+        np.stack([fit.fit(image) for image in (*seasons.database, *seasons.queries)]),
         np.stack([index, index + n], axis=1),
         np.zeros(2 * n, np.int64),
         np.tile(index, 2).astype(np.float32),
@@ -86,25 +85,23 @@ def nordland_places(root: Path, fit: Preprocessing) -> PlaceSource:
 
 
 def tower_places(root: Path, fit: Preprocessing) -> PlaceSource:
-    """Neighbouring frames of the walks through a building; whole areas are one track."""
-    folder = root / "places_ie_tower"
-    with _existing(folder / "gt.csv").open(newline="") as stream:
-        rows = sorted(csv.DictReader(stream), key=lambda row: row["image_path"])
-    paths = [folder / row["image_path"].removeprefix("processed_frames/") for row in rows]
-    video = [path.stem.rpartition("_frame_")[0] for path in paths]
+    """Neighbouring frames of the walks through a building; a whole floor is one track."""
+    videos = load_tower(root / "places_ie_tower")
+    floors = {name: k for k, name in enumerate(sorted({video.label for video in videos}))}
+    lengths = [len(video.frames) for video in videos]
+    starts = np.cumsum([0, *lengths])
     pairs = [
-        (i, i + step)
+        (start + i, start + i + step)
+        for start, length in zip(starts, lengths, strict=False)
         for step in (1, 2)
-        for i in range(len(rows) - step)
-        if video[i] == video[i + step]
+        for i in range(length - step)
     ]
-    areas = {name: k for k, name in enumerate(sorted({row["label"] for row in rows}))}
     return PlaceSource(
         "tower",
-        np.stack([fit.fit(read_image(path)) for path in paths]),
+        np.stack([fit.fit(image) for video in videos for image in video.frames]),
         np.array(pairs),
-        np.array([areas[row["label"]] for row in rows]),
-        np.zeros(len(rows), np.float32),
+        np.repeat([floors[video.label] for video in videos], lengths),
+        np.zeros(sum(lengths), np.float32),
         guard=1,
     )
 
@@ -122,48 +119,36 @@ def photograph_places(photographs: Images, fit: Preprocessing) -> PlaceSource:
     )
 
 
-def load_photographs(root: Path) -> Images:
+def training_photographs(root: Path) -> Images:
     """The photographs that may be trained on, uint8 [M, 240, 320, 3]."""
-    paths = sorted((root / "natural_imagenet1000").rglob("*.jpg"))
-    paths += [
-        path
-        for path in sorted((root / "natural_bsds500").rglob("*.jpg"))
-        if not path.name.startswith("test_")
-    ]
-    if not paths:
-        raise DataError(f"no photographs (natural_*/*.jpg) lie under {root}; check --data.")
     height, width = PHOTOGRAPH_SIZE
-    return np.stack([Preprocessing(height, width).fit(_upright(read_image(p))) for p in paths])
+    fit = Preprocessing(height, width).fit
+    photographs = [*load_photographs(root / "natural_imagenet1000")]
+    for split in BSDS_TRAINING_SPLITS:
+        photographs += load_photographs(root / "natural_bsds500", split)
+    return np.stack([fit(_upright(image)) for image in photographs])
 
 
 def camvid_labelled(root: Path, fit: Preprocessing) -> LabelledSource:
     """The training part of CamVid."""
-    paths = sorted((root / "camvid" / "train").glob("*.jpg"))
-    if not paths:
-        raise DataError(f"no CamVid pictures lie under {root / 'camvid'}; check --data.")
-    labels = [paths[0].parents[1] / "trainannot" / f"{path.stem}.png" for path in paths]
-    return _labelled(paths, labels, fit)
+    camvid = load_camvid(root / "camvid", "train")
+    return _labelled(camvid.images, camvid.labels, fit)
 
 
-def town_labelled(fit: Preprocessing) -> LabelledSource:
-    """The rendered training towns with their labels."""
-    split = load_split(render_town(default_cache()), "train")
+def town_labelled(split: TownSplit, fit: Preprocessing) -> LabelledSource:
+    """Rendered training towns with their labels."""
     frames = (*split.database, *split.queries)
-    return _labelled([f.path for f in frames], [f.label_path for f in frames], fit)
+    return _labelled([f.image() for f in frames], [f.labels() for f in frames], fit)
 
 
-def _labelled(paths: Sequence[Path], labels: Sequence[Path], fit: Preprocessing) -> LabelledSource:
+def _labelled(
+    images: Iterable[Images], labels: Iterable[NDArray[np.uint8]], fit: Preprocessing
+) -> LabelledSource:
+    size = (fit.width, fit.height)
     return LabelledSource(
-        np.stack([fit.fit(read_image(path)) for path in paths]),
-        np.stack(
-            [
-                np.asarray(
-                    Image.open(_existing(path)).resize(
-                        (fit.width, fit.height), Image.Resampling.NEAREST
-                    )
-                )
-                for path in labels
-            ]
+        np.stack([fit.fit(image) for image in images]),
+        np.stack([cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in labels]).astype(
+            np.uint8
         ),
     )
 
@@ -171,9 +156,3 @@ def _labelled(paths: Sequence[Path], labels: Sequence[Path], fit: Preprocessing)
 def _upright(image: Images) -> Images:
     """Portrait photographs are turned, so that no picture is squeezed to half its width."""
     return image if image.shape[1] >= image.shape[0] else np.rot90(image)
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise DataError(f"{path} is not here; check --data or leave the source out of the recipe.")
-    return path

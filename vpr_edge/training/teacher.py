@@ -98,6 +98,8 @@ class DistillationTargets:
         mean = flat.mean(0)
         values, axes = np.linalg.eigh(np.cov((flat - mean).T))
         order = np.argsort(values)[::-1][:components]
+        # An axis has no sign of its own; fixing one keeps the target equal from run to run.
+        axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(CHANNELS)])
         self.mean = torch.from_numpy(mean)
         # Variance to the power -1/4: between raw components (all about colour and texture) and
         # whitened ones (noise amplified).

@@ -1,0 +1,135 @@
+"""Small quantised networks for the tests, and TFLM as their oracle."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tflite_micro.python.tflite_micro import runtime
+
+from vpr_edge.export.onnx import write_qdq_onnx
+from vpr_edge.export.tflite import write_tflite
+from vpr_edge.export.tflite_read import read_tflite
+from vpr_edge.models.graph import Graph, GraphBuilder
+from vpr_edge.models.network import Network
+from vpr_edge.models.zoo import NetworkConfig, build_graph
+from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.quantize.calibrate import calibrate
+from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
+from vpr_edge.quantize.model import Int8Model
+
+HEIGHT, WIDTH = 40, 56
+FIT = Preprocessing(HEIGHT, WIDTH)
+CONVAP = NetworkConfig("tiny", HEIGHT, WIDTH, stem=8, stages=((12, 2, 2), (16, 2, 2), (24, 2, 1)))
+GEM = NetworkConfig(
+    "tiny-gem", HEIGHT, WIDTH, stem=8, stages=((8, 2, 1), (12, 2, 1), (16, 2, 1)), head="gem"
+)
+
+
+@dataclass(frozen=True)
+class GraphModel(Int8Model):
+    """A quantised network of a graph that no configuration describes."""
+
+    described: Graph | None = None
+
+    @property
+    def graph(self) -> Graph:
+        assert self.described is not None
+        return self.described
+
+
+def odd_graph() -> Graph:
+    """The operations and shapes that the zoo's small networks lack."""
+    g = GraphBuilder(HEIGHT, WIDTH)
+    x = g.conv("stem", g.image, 6, kernel=5, stride=2, activation="relu6")
+    x = g.depthwise("wide", x, kernel=5, stride=2, activation="none")
+    pooled = g.pool("pooled", x, (3, 3))
+    peaks = g.pool("peaks", x, (2, 3), kind="max")
+    signed = g.conv("signed", x, 6, kernel=3, activation="none", batch_norm=False)
+    rectified = g.conv("rectified", x, 10, kernel=3)
+    both = g.concat("both", signed, rectified)
+    shuffled = g.depth_to_space("shuffled", both)
+    doubled = g.add("doubled", shuffled, shuffled, activation="relu")
+    product = g.mul("product", signed, x)
+    grown = g.resize_nearest("grown", product, (23, 31))
+    average = g.mean("average", product)
+    return g.finish(tuple(n.name for n in (pooled, peaks, doubled, grown, average)))
+
+
+def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Smooth random colour pictures over the whole range, uint8 [count, HEIGHT, WIDTH, 3]."""
+    random = np.random.default_rng(seed)
+    noise = [
+        cv2.GaussianBlur(random.normal(size=(HEIGHT, WIDTH, 3)), (0, 0), 2) for _ in range(count)
+    ]
+    spans = [(n - n.min()) / (n.max() - n.min()) for n in noise]
+    return np.stack([np.rint(255 * span) for span in spans]).astype(np.uint8)
+
+
+def tensor(pictures: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(FIT.to_float(pictures))
+
+
+def random_network(graph: Graph, seed: int = 0) -> Network:
+    """Random weights, BatchNorm statistics of a few batches, random gains; in evaluation mode."""
+    torch.manual_seed(seed)
+    network = Network(graph)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+            torch.nn.init.uniform_(module.weight, 0.3, 1.5)
+            torch.nn.init.normal_(module.bias, std=0.3)
+    for name, parameter in network.named_parameters():
+        if name.endswith(".bias") and "norm" not in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    with torch.no_grad():
+        network(tensor(images(8, seed)))
+    return network.eval()
+
+
+def fake_quantized(graph: Graph) -> FakeQuantNetwork:
+    return calibrate(FakeQuantNetwork(random_network(graph)), [tensor(images(8, seed=1))])
+
+
+def int8_model(config: NetworkConfig) -> Int8Model:
+    return to_int8_model(fake_quantized(build_graph(config)), config, FIT, {"data": "random"})
+
+
+def odd_model() -> Int8Model:
+    graph = odd_graph()
+    plain = to_int8_model(fake_quantized(graph), CONVAP, FIT, {})
+    return GraphModel(plain.config, plain.activations, plain.layers, FIT, described=graph)
+
+
+MODELS = {
+    "convap": lambda: int8_model(CONVAP),
+    "gem": lambda: int8_model(GEM),
+    "odd": odd_model,
+}
+
+
+def exported(model: Int8Model, folder: Path) -> tuple[Path, Path]:
+    """QDQ ONNX and int8 TFLite of a model."""
+    onnx_path = write_qdq_onnx(model, folder / "model.onnx")
+    return onnx_path, write_tflite(onnx_path, folder / "model.tflite")
+
+
+def tflm_tensors(path: Path, pictures: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.int8]]]:
+    """Every activation by name that TFLM computes for each picture."""
+    file = read_tflite(path)
+    interpreter = runtime.Interpreter.from_bytes(
+        path.read_bytes(),
+        arena_size=1 << 23,
+        intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
+    )
+    for picture in pictures:
+        interpreter.set_input(Preprocessing.to_int8(picture)[None], 0)
+        interpreter.invoke()
+        yield {
+            entry.name: interpreter.GetTensor(index, 0)["tensor_data"].copy()
+            for index, entry in enumerate(file.tensors)
+            if entry.values is None
+        }

@@ -1,0 +1,111 @@
+"""Recipes, sources and the loop, on a tiny rendered town."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vpr_edge.datasets.town import TownConfig, render_town
+from vpr_edge.errors import CheckpointError, DataError
+from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.models.zoo import network_config
+from vpr_edge.quantize.model import Int8Model
+from vpr_edge.training.data import load_data
+from vpr_edge.training.loop import train
+from vpr_edge.training.recipe import Batch, Recipe, load_recipe
+
+TINY = Recipe(
+    steps=4,
+    batch=Batch(place_pairs=3, keypoint_pairs=1, segmentation=2),
+    sources={"town": 1.0},
+    warmup=1,
+    save_every=2,
+    log_every=1,
+)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = TownConfig(splits=("train",), train_seeds=(11,), train_places=6, conditions=("night",))
+    return render_town(tmp_path_factory.mktemp("town") / "town", config)
+
+
+@pytest.fixture(scope="module")
+def data(town: Path):
+    return load_data(TINY, network_config("nano"), None, town)
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, data) -> None:
+    whole = load_checkpoint(train(TINY, tmp_path / "whole", data))
+
+    class Killed(Exception):
+        pass
+
+    def kill(step: int, _losses: dict[str, float]) -> None:
+        if step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(TINY, tmp_path / "cut", data, kill)
+    steps: list[int] = []
+    resumed = load_checkpoint(
+        train(TINY, tmp_path / "cut", data, lambda step, _losses: steps.append(step))
+    )
+    assert steps == [3, 4]
+    for name, value in whole.tensors.items():
+        np.testing.assert_array_equal(resumed.tensors[name], value, err_msg=name)
+
+
+def test_training_lowers_the_losses(tmp_path, data) -> None:
+    seen: list[dict[str, float]] = []
+    recipe = replace(TINY, steps=30, log_every=10, learning_rate=1e-3)
+    train(recipe, tmp_path / "run", data, lambda _step, found: seen.append(found))
+    assert seen[-1]["segmentation"] < seen[0]["segmentation"]
+    assert sum(seen[-1].values()) < sum(seen[0].values())
+
+
+def test_qat_ends_with_an_int8_checkpoint_of_the_same_network(tmp_path, data) -> None:
+    start = train(replace(TINY, steps=2), tmp_path / "float", data)
+    recipe = replace(TINY, init=str(start), quantize=True, exact_last=0.5)
+    recipe = replace(recipe, weights=replace(recipe.weights, imitate=1.0))
+    seen: list[dict[str, float]] = []
+    path = train(recipe, tmp_path / "qat", data, lambda _step, found: seen.append(found))
+    model = Int8Model.from_checkpoint(load_checkpoint(path))
+    assert model.config == network_config("nano")
+    assert set(model.layers) == {node.name for node in model.graph.convolutions()}
+    assert all("imitate" in found for found in seen)
+
+
+def test_overrides_reach_nested_settings_and_mistakes_are_named() -> None:
+    recipe = load_recipe("nano", ("batch.place_pairs=5", "learning_rate=1e-4", "seed=7"))
+    assert (recipe.batch.place_pairs, recipe.learning_rate, recipe.seed) == (5, 1e-4, 7)
+    with pytest.raises(CheckpointError, match="no setting 'learning_rte'"):
+        load_recipe("nano", ("learning_rte=1",))
+    with pytest.raises(CheckpointError, match="steps must be int"):
+        load_recipe("nano", ("steps=many",))
+    with pytest.raises(CheckpointError, match="one of nano, qat"):
+        load_recipe("nanu")
+
+
+def test_a_recipe_of_real_sources_without_data_says_what_to_do() -> None:
+    with pytest.raises(DataError, match="pass --data"):
+        load_data(load_recipe("nano"), network_config("nano"), None)
+
+
+def test_evaluation_pictures_are_not_trained_on(shared: Path) -> None:
+    from vpr_edge.datasets.nordland import load_nordland
+    from vpr_edge.datasets.photographs import load_photographs
+    from vpr_edge.preprocessing import Preprocessing
+    from vpr_edge.training import sources
+
+    fit = Preprocessing(60, 80)
+    trained = {image.tobytes() for image in sources.nordland_places(shared, fit).images}
+    held_out = load_nordland(shared / "vpr_nordland64")
+    assert not trained & {fit.fit(image).tobytes() for image in held_out.queries[::50]}
+    fit = Preprocessing(*sources.PHOTOGRAPH_SIZE)
+    trained = {image.tobytes() for image in sources.training_photographs(shared)}
+    tests = load_photographs(shared / "natural_bsds500", "test")
+    for image in tests[::10]:
+        upright = image if image.shape[1] >= image.shape[0] else np.rot90(image)
+        assert fit.fit(upright).tobytes() not in trained

@@ -1,0 +1,133 @@
+"""Recall of place recognition, and the two simple descriptors every network has to beat."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge.datasets.place_set import PlaceSet
+from vpr_edge.errors import DataError
+from vpr_edge.places.search import rank
+
+RECALL_AT = (1, 5, 10)
+Describe = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""From a picture uint8 [H, W, 3] to its descriptor float32 [D] of length 1."""
+
+
+@dataclass(frozen=True)
+class PlaceScores:
+    """Recall with its terms.
+
+    Attributes:
+        data: name of the data set.
+        terms: direction, tolerance, database size.
+        recall: fraction of the queries with a right answer among the first N, by N.
+        queries: how many were judged.
+        excluded: queries without any positive, which were left out.
+    """
+
+    data: str
+    terms: str
+    recall: dict[int, float]
+    queries: int
+    excluded: int
+
+
+def recall_at(
+    ranked: NDArray[np.int64],
+    positives: Sequence[NDArray[np.int64]],
+    ns: Sequence[int] = RECALL_AT,
+) -> dict[int, float]:
+    """Fraction of queries with a positive among the first N, for each N.
+
+    Queries without positives are left out, as VPR-methods-evaluation (Berton) does.
+
+    Args:
+        ranked: int64 [Q, k], database indices, best first.
+        positives: for each query the acceptable indices.
+        ns: values of N; beyond k nothing more is found.
+
+    Raises:
+        DataError: no query has a positive.
+    """
+    hits = [np.isin(row, right) for row, right in zip(ranked, positives, strict=True) if len(right)]
+    if not hits:
+        raise DataError("no query has a positive in the database; check the tolerance and folder.")
+    return {n: float(np.mean([hit[:n].any() for hit in hits])) for n in ns}
+
+
+def evaluate_places(
+    describe: Describe,
+    places: PlaceSet,
+    ns: Sequence[int] = RECALL_AT,
+    centre: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PlaceScores:
+    """Describe both traversals, search exactly, and count.
+
+    Args:
+        describe: the descriptor to be judged.
+        places: the data set.
+        ns: values of N.
+        centre: subtract each traversal's mean descriptor first. It takes out what a season does to
+            every picture and helps hand-made descriptors much, but needs all queries beforehand;
+            the terms then say so.
+        progress: called with the pictures done and the pictures in total.
+    """
+    total = len(places.database) + len(places.queries)
+    vectors = []
+    for images in (places.database, places.queries):
+        for image in images:
+            vectors.append(describe(image))
+            if progress:
+                progress(len(vectors), total)
+    database, queries = np.split(np.stack(vectors), [len(places.database)])
+    if centre:
+        database, queries = _centred(database), _centred(queries)
+    ranked = rank(queries, database, max(ns))
+    excluded = sum(len(right) == 0 for right in places.positives)
+    return PlaceScores(
+        places.name,
+        places.terms + ", each traversal centred" * centre,
+        recall_at(ranked, places.positives, ns),
+        len(places.queries) - excluded,
+        excluded,
+    )
+
+
+def hog_descriptor(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Histograms of oriented gradients (Dalal and Triggs 2005) of the picture as 64x64 grey.
+
+    Cells of 8x8 pixels, blocks of 16x16 that overlap by half, 9 orientations.
+
+    Args:
+        image: uint8 [H, W, 3].
+
+    Returns:
+        float32 [1764], of length 1.
+    """
+    hog = cv2.HOGDescriptor((64, 64), (16, 16), (8, 8), (8, 8), 9)
+    return _unit(np.asarray(hog.compute(_grey(image, 64, 64))))
+
+
+def thumbnail_descriptor(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The picture itself at 32x24 grey with zero mean: float32 [768], of length 1."""
+    small = _grey(image, 24, 32).astype(np.float32)
+    return _unit(small - small.mean())
+
+
+def _grey(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _centred(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    moved = vectors - vectors.mean(axis=0)
+    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+
+
+def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    flat = values.reshape(-1).astype(np.float32)
+    return flat / max(float(np.linalg.norm(flat)), 1e-12)

@@ -1,0 +1,275 @@
+"""Writes the network as ONNX, straight from its graph: float, or int8 with QDQ pairs. No torch.
+
+Both have one float32 input `image` (1, 3, H, W), float32 outputs (1, C, h, w) under their names,
+opset 21 (IR 10), and the metadata `vpr_edge`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from vpr_edge import __version__
+from vpr_edge.errors import CheckpointError, ModelError
+from vpr_edge.files import atomic_file
+from vpr_edge.models.checkpoint import Checkpoint
+from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node, same_padding
+from vpr_edge.models.zoo import NetworkConfig, output_names
+from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.quantize.model import Affine, Int8Model
+
+OPSET = 21
+IR_VERSION = 10
+METADATA = "vpr_edge"
+# torch.nn.BatchNorm2d's default, which the networks use.
+BATCH_NORM_EPSILON = 1e-5
+
+
+def write_onnx(checkpoint: Checkpoint, path: Path) -> Path:
+    """Write a float checkpoint as float ONNX, BatchNorm folded.
+
+    Args:
+        checkpoint: of kind "float".
+        path: the file to write.
+
+    Returns:
+        `path`.
+
+    Raises:
+        CheckpointError: the checkpoint is of another kind.
+        ModelError: onnxsim finds that a simplified copy computes something else.
+        OutputError: the file could not be written.
+    """
+    if checkpoint.kind != "float":
+        raise CheckpointError(
+            f"float ONNX needs a float checkpoint, and this one is of kind {checkpoint.kind!r}; "
+            "export it with --target onnx-int8."
+        )
+    graph = checkpoint.graph
+    writer = _Writer(graph)
+    for node in graph.nodes[1:]:
+        weights = []
+        if node.op in CONVOLUTIONS:
+            weight, bias = _folded(checkpoint.tensors, node)
+            weights = [
+                writer.constant(f"{node.name}.weight", weight),
+                writer.constant(f"{node.name}.bias", bias),
+            ]
+        writer.operation(node, [*node.inputs, *weights], node.name)
+    papers = _papers(checkpoint.config, checkpoint.preprocessing, checkpoint.provenance)
+    model = writer.finish(checkpoint.config.name, papers)
+    # Here, because importing it takes a while, and loads torch where that is installed.
+    import onnxsim
+
+    simplified, same = onnxsim.simplify(model)
+    if not same:
+        raise ModelError(
+            f"onnxsim's copy of {path.name} computes other values; report the checkpoint."
+        )
+    # onnxsim drops nothing from what is written above; were that to change, its result counts.
+    return _save(simplified if len(simplified.graph.node) < len(model.graph.node) else model, path)
+
+
+def write_qdq_onnx(model: Int8Model, path: Path) -> Path:
+    """Write a quantised network as ONNX with QuantizeLinear/DequantizeLinear around every tensor.
+
+    Weights are int8 and biases int32 initialisers behind a DequantizeLinear, with exactly the
+    model's integers, scales and zero points. The graph holds nothing to simplify, and must not be
+    passed through onnxsim: it folds the weights' DequantizeLinear into float weights.
+
+    Args:
+        model: the quantised network.
+        path: the file to write.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OutputError: the file could not be written.
+    """
+    graph = model.graph
+    writer = _Writer(graph)
+    image = graph.input.name
+    writer.quantize(image, dequantized_name(graph, image), model.activations[image])
+    for node in graph.nodes[1:]:
+        weights = []
+        if node.op in CONVOLUTIONS:
+            layer = model.layers[node.name]
+            weights = [
+                writer.dequantized(f"{node.name}.weight", layer.weight, layer.weight_scale),
+                writer.dequantized(f"{node.name}.bias", layer.bias, model.bias_scale(node)),
+            ]
+        # Writers of int8 files name an inner tensor after what is quantised, an output after its
+        # dequantised value: both are to be the node's name.
+        result = dequantized_name(graph, node.name)
+        computed = f"{node.name}_real" if result == node.name else node.name
+        sources = [dequantized_name(graph, name) for name in node.inputs]
+        writer.operation(node, [*sources, *weights], computed)
+        writer.quantize(computed, result, model.activations[node.name])
+    papers = _papers(model.config, model.preprocessing, model.provenance, model.place_gain)
+    return _save(writer.finish(model.config.name, papers), path)
+
+
+def dequantized_name(graph: Graph, name: str) -> str:
+    """Name of a node's float tensor in the QDQ ONNX, behind its DequantizeLinear."""
+    return name if name in graph.outputs else f"{name}_dequantized"
+
+
+def output_transforms(
+    config: NetworkConfig, place_gain: NDArray[np.float32] | None = None
+) -> dict[str, dict[str, Any]]:
+    """What a consumer does to each output after dequantisation, as the metadata declares it.
+
+    The place map is flattened in (row, column, channel) order; then `root` is taken of each value
+    and it is multiplied by the `gain` of its channel, where these are not null; then L2.
+    """
+    root = 3 if config.head == "gem" else None
+    gain = None if place_gain is None else [float(value) for value in place_gain]
+    place = {"transform": {"root": root, "gain": gain}}
+    return {name: place if name == "place" else {} for name in output_names(config)}
+
+
+class _Writer:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, values: ArrayLike) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        return name
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        name = f"{output}/{kind}"
+        self.nodes.append(helper.make_node(kind, inputs, [output], name, **attributes))
+        return output
+
+    def quantize(self, source: str, result: str, affine: Affine) -> None:
+        parameters = [
+            self.constant(f"{result}.scale", np.asarray(affine.scale, np.float32)),
+            self.constant(f"{result}.zero_point", np.asarray(affine.zero_point, np.int8)),
+        ]
+        stored = self.node("QuantizeLinear", [source, *parameters], f"{result}_int8")
+        self.node("DequantizeLinear", [stored, *parameters], result)
+
+    def dequantized(self, name: str, values: NDArray[Any], scale: NDArray[np.float32]) -> str:
+        inputs = [
+            self.constant(name, values),
+            self.constant(f"{name}.scale", scale),
+            self.constant(f"{name}.zero_point", np.zeros(scale.shape, values.dtype)),
+        ]
+        return self.node("DequantizeLinear", inputs, f"{name}_dequantized", axis=0)
+
+    def operation(self, node: Node, inputs: list[str], output: str) -> None:
+        """The ONNX nodes of one operation and its activation; the result is named `output`."""
+        linear = output if node.activation == "none" else f"{output}_linear"
+        if node.op in CONVOLUTIONS:
+            source = self.graph[node.inputs[0]].shape
+            rows, columns = (
+                same_padding(source[axis + 1], node.kernel[axis], node.stride[axis])
+                for axis in (0, 1)
+            )
+            self.node(
+                "Conv",
+                inputs,
+                linear,
+                kernel_shape=node.kernel,
+                strides=node.stride,
+                pads=[rows[0], columns[0], rows[1], columns[1]],
+                group=node.shape[0] if node.op == "depthwise" else 1,
+            )
+        elif node.op == "resize_nearest":
+            sizes = self.constant(f"{node.name}.sizes", np.array([1, *node.shape], np.int64))
+            self.node(
+                "Resize",
+                [*inputs, "", "", sizes],
+                linear,
+                mode="nearest",
+                coordinate_transformation_mode="asymmetric",
+                nearest_mode="floor",
+            )
+        elif node.op == "mean":
+            axes = self.constant(f"{node.name}.axes", np.array([2, 3], np.int64))
+            self.node("ReduceMean", [*inputs, axes], linear, keepdims=1)
+        else:
+            kind, attributes = _SIMPLE[node.op](node)
+            self.node(kind, inputs, linear, **attributes)
+        if node.activation == "relu":
+            self.node("Relu", [linear], output)
+        elif node.activation == "relu6":
+            limits = [
+                self.constant(f"{node.name}.low", np.float32(0)),
+                self.constant(f"{node.name}.high", np.float32(6)),
+            ]
+            self.node("Clip", [linear, *limits], output)
+
+    def finish(self, name: str, papers: dict[str, Any]) -> onnx.ModelProto:
+        """The checked model with inferred shapes."""
+        image, *outputs = (
+            helper.make_tensor_value_info(node.name, TensorProto.FLOAT, (1, *node.shape))
+            for node in (self.graph.input, *(self.graph[name] for name in self.graph.outputs))
+        )
+        graph = helper.make_graph(self.nodes, name, [image], outputs, self.constants)
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="vpr-edge",
+            producer_version=__version__,
+        )
+        helper.set_model_props(model, {METADATA: json.dumps(papers)})
+        onnx.checker.check_model(model, full_check=True)
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+
+
+_SIMPLE: dict[str, Any] = {
+    "add": lambda node: ("Add", {}),
+    "mul": lambda node: ("Mul", {}),
+    "concat": lambda node: ("Concat", {"axis": 1}),
+    "depth_to_space": lambda node: ("DepthToSpace", {"blocksize": node.block, "mode": "DCR"}),
+    "average_pool": lambda node: (
+        "AveragePool",
+        {"kernel_shape": node.kernel, "strides": node.stride},
+    ),
+    "max_pool": lambda node: ("MaxPool", {"kernel_shape": node.kernel, "strides": node.stride}),
+}
+
+
+def _papers(
+    config: NetworkConfig,
+    preprocessing: Preprocessing,
+    provenance: dict[str, Any],
+    place_gain: NDArray[np.float32] | None = None,
+) -> dict[str, Any]:
+    return {
+        "preprocessing": preprocessing.to_dict(),
+        "outputs": output_transforms(config, place_gain),
+        "provenance": provenance,
+    }
+
+
+def _folded(
+    tensors: dict[str, NDArray[Any]], node: Node
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights and bias with BatchNorm's running statistics folded in, computed in float64."""
+    prefix = f"layers.{node.name}"
+    weight = tensors[f"{prefix}.weight"].astype(np.float64)
+    if not node.batch_norm:
+        return weight.astype(np.float32), tensors[f"{prefix}.bias"].astype(np.float32)
+    gain, shift, mean, variance = (
+        tensors[f"{prefix}.norm.{part}"].astype(np.float64)
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    gain = gain / np.sqrt(variance + BATCH_NORM_EPSILON)
+    folded = weight * gain[:, None, None, None]
+    return folded.astype(np.float32), (shift - mean * gain).astype(np.float32)
+
+
+def _save(model: onnx.ModelProto, path: Path) -> Path:
+    with atomic_file(path) as scratch:
+        scratch.write_bytes(model.SerializeToString())
+    return path

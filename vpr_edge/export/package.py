@@ -1,0 +1,118 @@
+"""`vpr-edge export`: a checkpoint becomes an output folder with its artefact and manifest."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge import __version__
+from vpr_edge.errors import CheckpointError
+from vpr_edge.export.c_array import write_c_array
+from vpr_edge.export.onnx import OPSET, output_transforms, write_onnx, write_qdq_onnx
+from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
+from vpr_edge.export.tflite import write_tflite
+from vpr_edge.export.tflite_read import op_list
+from vpr_edge.files import atomic_folder, sha256, write_json
+from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
+from vpr_edge.quantize.model import Int8Model
+
+TARGETS = ("onnx", "onnx-int8", "tflite-int8", "c-array")
+CONVERTERS = ("native", "onnx2tf")
+
+
+def export(
+    checkpoint: Path,
+    target: str,
+    folder: Path,
+    name: str | None = None,
+    converter: str = "native",
+    images: Sequence[NDArray[np.uint8]] = (),
+    overwrite: bool = False,
+) -> Path:
+    """Export a checkpoint.
+
+    Args:
+        checkpoint: float for "onnx" (and for "onnx2tf"), int8 for the other targets.
+        target: one of `TARGETS`; each holds what it is made from as well.
+        folder: to be written, whole or not at all.
+        name: stem of the files; by default the network's name.
+        converter: "native" carries every learned number; "onnx2tf" takes the float network and
+            calibrates anew on `images`.
+        images: uint8 [H, W, 3], fitted to the input; for "onnx2tf" only.
+        overwrite: whether a folder that exists may be replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: the checkpoint is of the other kind.
+        OutputError: the folder exists, or could not be written.
+    """
+    source = load_checkpoint(checkpoint)
+    stem = name or source.config.name
+    needs = "float" if target == "onnx" or converter == "onnx2tf" else "int8"
+    if source.kind != needs:
+        advice = (
+            f"quantise it first (vpr-edge quantize {checkpoint})"
+            if needs == "int8"
+            else "give the float checkpoint it was made from"
+        )
+        raise CheckpointError(
+            f"{checkpoint} is of kind {source.kind!r}, but this export needs {needs!r}; {advice}."
+        )
+    with atomic_folder(folder, overwrite) as scratch:
+        onnx_path = scratch / f"{stem}.onnx"
+        if needs == "float":
+            write_onnx(source, onnx_path)
+        else:
+            write_qdq_onnx(Int8Model.from_checkpoint(source), onnx_path)
+        if target in ("tflite-int8", "c-array"):
+            tflite_path = scratch / f"{stem}.tflite"
+            if converter == "onnx2tf":
+                convert_with_onnx2tf(onnx_path, tflite_path, images)
+            else:
+                write_tflite(onnx_path, tflite_path)
+            if target == "c-array":
+                write_c_array(tflite_path, scratch, stem)
+        write_json(scratch / "manifest.json", _manifest(source, target, converter, scratch))
+    return folder
+
+
+def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> dict[str, Any]:
+    graph = source.graph
+    files = sorted(folder.iterdir())
+    manifest: dict[str, Any] = {
+        "network": source.config.name,
+        "target": target,
+        "converter": converter,
+        "tool": f"vpr-edge {__version__}",
+        "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+        "opset": OPSET,
+        "parameters": graph.parameters(),
+        "macs": graph.macs(),
+        "preprocessing": source.preprocessing.to_dict(),
+        "input": _tensor(source, graph.input.name),
+        "outputs": [
+            _tensor(source, name) | output_transforms(source.config)[name] for name in graph.outputs
+        ],
+        "provenance": source.provenance,
+        "files": {
+            path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in files
+        },
+    }
+    for path in files:
+        if path.suffix == ".tflite":
+            manifest["operators"] = list(op_list(path))
+    return manifest
+
+
+def _tensor(source: Checkpoint, name: str) -> dict[str, Any]:
+    channels, height, width = source.graph[name].shape
+    about: dict[str, Any] = {"name": name, "shape_nhwc": [1, height, width, channels]}
+    if source.kind == "int8":
+        affine = Int8Model.from_checkpoint(source).activations[name]
+        about |= {"scale": float(affine.scale), "zero_point": affine.zero_point}
+    return about

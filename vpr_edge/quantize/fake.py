@@ -1,0 +1,224 @@
+"""The fake-quantised network: float weights trained through the rounding of the int8 network.
+
+Weights are symmetric for each output channel, from their live range; biases lie on the int32 grid;
+activations have a learned scale and a fixed zero point for each group of maps that TFLite holds to
+one set of parameters. What is rounded where is in `quantize.passes`.
+"""
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vpr_edge.models.graph import CONVOLUTIONS, SAME_PARAMETERS, Graph, Node
+from vpr_edge.models.network import Convolution, Network, activate, rearrange
+from vpr_edge.models.zoo import NetworkConfig
+from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.quantize.arithmetic import SMALLEST_SCALE
+from vpr_edge.quantize.gem import find_gem
+from vpr_edge.quantize.model import Affine, Int8Layer, Int8Model
+from vpr_edge.quantize.passes import QuantizedWeights, compute, convolve_float
+from vpr_edge.quantize.straight_through import round_through, scale_gradient
+
+IMAGE = Affine(np.float32(1.0 / 255.0), -128)
+WEIGHT_MAX = 127
+# A bias that dwarfs its weights coarsens their scale, so that it and every sum stay exact in
+# float32; the output then still resolves 2**22 / 255 steps of the bias.
+BIAS_MAX = 1 << 22
+
+
+class FakeQuantConvolution(nn.Module):
+    """A convolution with BatchNorm folded; weight [O, I, kh, kw] and bias [O] in real units."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = nn.Parameter(bias.clone())
+
+    def quantized(self, input_scale: Tensor) -> QuantizedWeights:
+        """Symmetric integers for each output channel, from the live weights."""
+        with torch.no_grad():
+            largest = self.weight.abs().amax(dim=(1, 2, 3)) / WEIGHT_MAX
+            enough = self.bias.abs() / (input_scale * BIAS_MAX)
+            scale = torch.maximum(largest, enough).clamp_(min=SMALLEST_SCALE)
+        return QuantizedWeights(
+            round_through(self.weight / scale[:, None, None, None]),
+            scale,
+            round_through(self.bias / (input_scale * scale)),
+        )
+
+
+class ActivationQuantizer(nn.Module):
+    """The int8 parameters of one group of maps: a learned scale and a fixed zero point.
+
+    The logarithm of the scale is what is learned, so that it stays positive and a step of the
+    optimiser is relative (arXiv 1903.08066).
+
+    Args:
+        elements: elements of the group's map in one image, for LSQ's gradient scale.
+        rectified: whether no value is negative: zero point -128.
+    """
+
+    log_scale: Tensor
+    zero_point: Tensor
+
+    def __init__(self, elements: int, rectified: bool) -> None:
+        super().__init__()
+        self.gradient_factor = 1.0 / math.sqrt(elements * 255)
+        self.rectified = rectified
+        self.log_scale = nn.Parameter(torch.tensor(math.log(6 / 255)))
+        self.register_buffer("zero_point", torch.tensor(-128 if rectified else 0))
+
+    def scale(self) -> Tensor:
+        """The scale, float32 scalar, with LSQ's gradient factor."""
+        return torch.exp(scale_gradient(self.log_scale, self.gradient_factor))
+
+    def affine(self) -> Affine:
+        """The parameters as stored: the very float32 that the forward pass uses."""
+        return Affine(np.float32(self.scale().item()), int(self.zero_point))
+
+    @torch.no_grad()
+    def set(self, affine: Affine) -> None:
+        """Start from these parameters."""
+        self.log_scale.fill_(math.log(float(affine.scale)))
+        self.zero_point.fill_(affine.zero_point)
+
+
+class FakeQuantNetwork(nn.Module):
+    """A network trained as its int8 form computes (quantisation-aware training).
+
+    Args:
+        network: the float network; its BatchNorm statistics are folded into the weights.
+
+    Attributes:
+        integer_exact: whether forward values are TFLM's integers, dequantised; gradients are
+            those of the fake-quantised pass either way.
+        layers: convolutions by node name.
+        quantizers: activation parameters by group (`Graph.parameter_groups`); set them with
+            `calibrate` before use.
+        gem: the nodes of a GeM head, or None.
+        place_gain: factors [C] that undo the evening out of GeM's channels (`quantize.gem`).
+    """
+
+    place_gain: Tensor
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.graph = network.graph
+        self.integer_exact = False
+        self.groups = self.graph.parameter_groups()
+        self.layers = nn.ModuleDict()
+        for node in self.graph.convolutions():
+            layer = cast(Convolution, network.layers[node.name])
+            self.layers[node.name] = FakeQuantConvolution(*layer.folded())
+        self.gem = find_gem(self.graph)
+        self.register_buffer("place_gain", torch.ones(self.gem.output.shape[0] if self.gem else 0))
+        self.quantizers = nn.ModuleDict()
+        for group in dict.fromkeys(self.groups.values()):
+            nodes = producers(self.graph, self.groups, group)
+            if group != self.graph.input.name:
+                rectified = all(node.activation != "none" for node in nodes)
+                elements = max(math.prod(node.shape) for node in nodes)
+                self.quantizers[group] = ActivationQuantizer(elements, rectified)
+
+    def forward(self, image: Tensor, keep: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """Run on images [N, 3, H, W] float in [0, 1].
+
+        Args:
+            image: the batch; values are taken to the nearest pixel step.
+            keep: names of nodes to return; the graph's outputs by default.
+
+        Returns:
+            Dequantised tensors [N, C, h, w] by node name, in the float network's units.
+        """
+        scales, affines = self.scales(), self.affines()
+        pixels = (image / float(IMAGE.scale)).round_().clamp_(0, 255)
+        values = {self.graph.input.name: pixels}
+        for node in self.graph.nodes[1:]:
+            values[node.name] = compute(
+                node,
+                [values[name] for name in node.inputs],
+                scales,
+                affines,
+                self.layer(node.name).quantized(scales[node.inputs[0]])
+                if node.op in CONVOLUTIONS
+                else None,
+                self.integer_exact,
+            )
+        names = keep or self.graph.outputs
+        real = {name: values[name] * scales[name] for name in names}
+        for name, power in (self.gem.powers if self.gem else {}).items():
+            if name in real:
+                real[name] = real[name] * self.place_gain[:, None, None] ** power
+        return real
+
+    def real(self, image: Tensor) -> dict[str, Tensor]:
+        """Every node's map without quantisation: float, BatchNorm folded, GeM evened out."""
+        values = {self.graph.input.name: image}
+        for node in self.graph.nodes[1:]:
+            inputs = [values[name] for name in node.inputs]
+            if node.op in CONVOLUTIONS:
+                layer = self.layer(node.name)
+                y = convolve_float(node, inputs[0], layer.weight, layer.bias)
+                values[node.name] = activate(y, node.activation)
+            else:
+                values[node.name] = rearrange(node, *inputs)
+        return values
+
+    def scales(self) -> dict[str, Tensor]:
+        """The scale of every node's map, float32 scalars, through which gradients flow."""
+        device = next(self.parameters()).device
+        of_group = {self.graph.input.name: torch.tensor(IMAGE.scale, device=device)}
+        of_group |= {group: self.quantizer(group).scale() for group in self.quantizers}
+        return {name: of_group[group] for name, group in self.groups.items()}
+
+    def affines(self) -> dict[str, Affine]:
+        """The int8 parameters of every node's map: the very float32 that the pass computes with."""
+        of_group = {self.graph.input.name: IMAGE}
+        of_group |= {group: self.quantizer(group).affine() for group in self.quantizers}
+        return {name: of_group[group] for name, group in self.groups.items()}
+
+    def layer(self, name: str) -> FakeQuantConvolution:
+        """The convolution of a node."""
+        return cast(FakeQuantConvolution, self.layers[name])
+
+    def quantizer(self, group: str) -> ActivationQuantizer:
+        """The activation parameters of a group."""
+        return cast(ActivationQuantizer, self.quantizers[group])
+
+
+def producers(graph: Graph, groups: dict[str, str], group: str) -> list[Node]:
+    """The nodes of a group that compute values, rather than copy or average them."""
+    return [n for n in graph.nodes if groups[n.name] == group and n.op not in SAME_PARAMETERS]
+
+
+def to_int8_model(
+    fake: FakeQuantNetwork,
+    config: NetworkConfig,
+    preprocessing: Preprocessing,
+    provenance: dict[str, Any],
+) -> Int8Model:
+    """The numbers that the network computes with, as stored and flashed.
+
+    Args:
+        fake: trained or calibrated.
+        config: the configuration that `fake.graph` was built from.
+        preprocessing: image to input.
+        provenance: JSON-ready record.
+    """
+    affines = fake.affines()
+    layers = {}
+    with torch.no_grad():
+        for node in fake.graph.convolutions():
+            layer = fake.layer(node.name)
+            scale = torch.tensor(affines[node.inputs[0]].scale, device=layer.weight.device)
+            q = layer.quantized(scale)
+            layers[node.name] = Int8Layer(
+                q.weight.round().to(torch.int8).contiguous().cpu().numpy(),
+                q.weight_scale.cpu().numpy(),
+                q.bias.round().to(torch.int32).cpu().numpy(),
+            )
+    gain = fake.place_gain.cpu().numpy() if fake.gem else None
+    return Int8Model(config, affines, layers, preprocessing, provenance, gain)

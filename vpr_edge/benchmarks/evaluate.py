@@ -1,0 +1,161 @@
+"""The accuracy of an artefact itself on a named data set, as rows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge.benchmarks.keypoint_sources import Keypoints, decode_keypoints
+from vpr_edge.benchmarks.keypoints import Detect, KeypointScores, evaluate_keypoints
+from vpr_edge.benchmarks.places import Describe, PlaceScores, evaluate_places
+from vpr_edge.benchmarks.rows import Row
+from vpr_edge.benchmarks.runtimes import Runtime, place_descriptor
+from vpr_edge.benchmarks.segmentation import SegmentationScores, evaluate_segmentation
+from vpr_edge.datasets.homographies import (
+    HomographyPair,
+    read_homography_pairs,
+    synthetic_homography_pairs,
+)
+from vpr_edge.datasets.photographs import load_photographs
+from vpr_edge.datasets.place_set import PlaceSet
+from vpr_edge.datasets.registry import load_places, load_segmentation, resolve
+from vpr_edge.datasets.segmentation_set import SegmentationSet
+from vpr_edge.errors import ModelError
+from vpr_edge.preprocessing import Preprocessing
+
+TASKS = ("places", "keypoints", "segmentation")
+Progress = Callable[[int, int], None]
+
+
+def evaluate(
+    runtime: Runtime, task: str, data: str | Path, progress: Progress | None = None
+) -> list[Row]:
+    """Judge an artefact.
+
+    Args:
+        runtime: the opened artefact.
+        task: one of `TASKS`.
+        data: a data set's name or folder.
+        progress: called with the pictures done and in total.
+
+    Raises:
+        DataError: the data set cannot be read.
+        ModelError: the artefact lacks the outputs of the task.
+    """
+    if task == "places":
+        return place_rows(runtime, load_places(data), progress)
+    if task == "segmentation":
+        return segmentation_rows(runtime, load_segmentation(data), progress)
+    return keypoint_rows(runtime, *homography_pairs(resolve(data)))
+
+
+def describer(runtime: Runtime) -> Describe:
+    """The function that describes a picture by this artefact."""
+    return lambda image: place_descriptor(runtime, image)
+
+
+def detector(runtime: Runtime, top_k: int = 300) -> Detect:
+    """The function that finds a picture's keypoints by this artefact.
+
+    Positions are returned in the picture's own pixels.
+    """
+
+    def detect(image: NDArray[np.uint8]) -> Keypoints:
+        maps = runtime.run(runtime.preprocessing.fit(image))
+        _need(runtime, maps, ("score", "location", "descriptor"))
+        found = decode_keypoints(maps["score"], maps["location"], maps["descriptor"], top_k=top_k)
+        fitted = np.array([runtime.preprocessing.width, runtime.preprocessing.height])
+        scale = np.array([image.shape[1], image.shape[0]]) / fitted
+        xy = ((found.xy + 0.5) * scale - 0.5).astype(np.float32)
+        return Keypoints(xy, found.score, found.descriptor)
+
+    return detect
+
+
+def segmenter(runtime: Runtime) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """The function that gives a picture's class logits [h, w, 11] by this artefact."""
+
+    def segment(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        maps = runtime.run(runtime.preprocessing.fit(image))
+        _need(runtime, maps, ("segmentation",))
+        return maps["segmentation"]
+
+    return segment
+
+
+def homography_pairs(folder: Path) -> tuple[str, tuple[HomographyPair, ...]]:
+    """Pairs of a folder and the terms they are judged under.
+
+    An HPatches-like folder gives its sequences; a folder of photographs (BSDS500: its test part)
+    gives one synthetic pair a photograph.
+    """
+    if any(folder.glob("H_1_*")) or any(folder.glob("*/H_1_*")):
+        pairs = tuple(read_homography_pairs(folder))
+        return f"{folder.name}, {len(pairs)} pairs", pairs
+    test = any(folder.glob("test_*"))
+    images = load_photographs(folder, "test" if test else None)
+    pairs = tuple(synthetic_homography_pairs(images, seed=0, brightness=0.15))
+    part = " test" if test else ""
+    return f"{folder.name}{part}, {len(pairs)} synthetic homographies", pairs
+
+
+def place_rows(runtime: Runtime, data: PlaceSet, progress: Progress | None = None) -> list[Row]:
+    """recall_at_1, 5 and 10."""
+    scores = evaluate_places(describer(runtime), data, progress=progress)
+    return recall_rows(scores, runtime.path.name, f"host/{runtime.name}")
+
+
+def recall_rows(scores: PlaceScores, artefact: str, device: str) -> list[Row]:
+    """The rows of a recall."""
+    data = f"{scores.data}, {scores.terms}, {scores.queries} queries"
+    return [
+        Row(artefact, device, data, f"recall_at_{n}", value, "fraction", "measured")
+        for n, value in scores.recall.items()
+    ]
+
+
+def keypoint_rows(runtime: Runtime, terms: str, pairs: Iterable[HomographyPair]) -> list[Row]:
+    """The figures of the homography protocol, at the artefact's own input size, k = 300."""
+    fit: Preprocessing = runtime.preprocessing
+    size = (fit.height, fit.width)
+    scores = evaluate_keypoints(detector(runtime), pairs, size)
+    data = f"{terms}, {size[1]}x{size[0]}, k 300"
+    return score_rows(scores, runtime.path.name, f"host/{runtime.name}", data)
+
+
+def score_rows(scores: KeypointScores, artefact: str, device: str, data: str) -> list[Row]:
+    """The rows of keypoint scores."""
+    return [
+        Row(
+            artefact,
+            device,
+            data,
+            metric,
+            value,
+            "px" if metric.endswith("_px") else "fraction",
+            "measured",
+        )
+        for metric, value in asdict(scores).items()
+    ]
+
+
+def segmentation_rows(
+    runtime: Runtime, data: SegmentationSet, progress: Progress | None = None
+) -> list[Row]:
+    """miou over the data set, and the fraction of pixels that are right."""
+    scores: SegmentationScores = evaluate_segmentation(segmenter(runtime), data, progress=progress)
+    terms = f"{scores.data}, {scores.terms}, 160x120"
+    return [
+        Row(runtime.path.name, f"host/{runtime.name}", terms, metric, value, "fraction", "measured")
+        for metric, value in (("miou", scores.miou), ("pixel_accuracy", scores.accuracy))
+    ]
+
+
+def _need(runtime: Runtime, maps: dict[str, NDArray[np.float32]], names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in maps:
+            raise ModelError(
+                f"{runtime.path} has no output `{name}`; export a network with that task."
+            )

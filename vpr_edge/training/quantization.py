@@ -1,0 +1,63 @@
+"""What `vpr-edge quantize` runs: the QAT recipe for a checkpoint, or calibration alone."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from vpr_edge.models.zoo import NetworkConfig, network_config
+from vpr_edge.quantize.post_training import post_training
+from vpr_edge.training.data import load_data
+from vpr_edge.training.recipe import Recipe, load_recipe
+
+CALIBRATION_IMAGES = 200
+
+
+def qat_recipe(checkpoint: str, data: Path | None, settings: tuple[str, ...]) -> Recipe:
+    """The recipe "qat" for a checkpoint; without a data folder it takes the town alone."""
+    alone = () if data else ("sources={town: 1.0}",)
+    return load_recipe("qat", (f"init={checkpoint}", *alone, *settings))
+
+
+def recipe_config(recipe: Recipe) -> NetworkConfig:
+    """The network that a recipe trains: that of its starting checkpoint, or of the zoo."""
+    if recipe.init:
+        return load_checkpoint(find_checkpoint(recipe.init)).config
+    return network_config(recipe.network)
+
+
+def calibrated(
+    recipe: Recipe,
+    checkpoint: Path,
+    data: Path | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Checkpoint:
+    """Quantise a checkpoint by calibration alone, on pictures of the recipe's place sources.
+
+    Args:
+        recipe: from `qat_recipe`.
+        checkpoint: of kind "float".
+        data: folder of the real data sets, or None.
+        progress: called while pictures are rendered.
+    """
+    loaded = load_data(
+        recipe,
+        recipe_config(recipe),
+        data,
+        progress=(lambda _what, done, total: progress(done, total)) if progress else None,
+    )
+    share = CALIBRATION_IMAGES // len(loaded.places)
+    images = [
+        source.images[k]
+        for source in loaded.places
+        for k in np.linspace(0, len(source.images) - 1, share).astype(int)
+    ]
+    provenance = {
+        "method": "post-training calibration",
+        "sources": sorted(source.name for source in loaded.places),
+        "images": len(images),
+        "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+    }
+    return post_training(checkpoint, images, provenance).to_checkpoint()

@@ -217,18 +217,13 @@ class TorchNetwork:
     name = "torch"
 
     def __init__(self, path: Path) -> None:
-        import torch
-
         from vpr_edge.models.network import Network
 
         self.path = path
         checkpoint = load_checkpoint(path)
         self.preprocessing = checkpoint.preprocessing
         self.transforms = _transforms(checkpoint.config)
-        self.network = Network(checkpoint.graph).eval()
-        self.network.load_state_dict(
-            {name: torch.from_numpy(value) for name, value in checkpoint.tensors.items()}
-        )
+        self.network = Network.from_checkpoint(checkpoint)
 
     def run(self, fitted: NDArray[np.uint8]) -> Maps:
         """See `Runtime.run`."""

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vpr_edge.errors import CheckpointError
+from vpr_edge.models.checkpoint import Checkpoint
 from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node, same_padding
 
 
@@ -101,6 +103,22 @@ class Network(nn.Module):
         super().__init__()
         self.graph = graph
         self.layers = nn.ModuleDict({n.name: Convolution(graph, n) for n in graph.convolutions()})
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "Network":
+        """The network in a float checkpoint, in inference mode.
+
+        Raises:
+            CheckpointError: the checkpoint is of another kind.
+        """
+        if checkpoint.kind != "float":
+            raise CheckpointError(
+                f"this needs a float checkpoint, and this one is of kind {checkpoint.kind!r}; give "
+                "the float checkpoint it was made from."
+            )
+        network = cls(checkpoint.graph)
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in checkpoint.tensors.items()})
+        return network.eval()
 
     def forward(self, image: Tensor, keep: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """Run on images [N, 3, H, W] float in [0, 1].

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import load_checkpoint
 from vpr_edge.models.network import Network
 from vpr_edge.quantize.calibrate import calibrate
@@ -31,10 +30,7 @@ def post_training(
         DataError: no pictures.
     """
     source = load_checkpoint(checkpoint)
-    if source.kind != "float":
-        raise CheckpointError(f"{checkpoint} is quantised already; give a float checkpoint.")
-    network = Network(source.graph).eval()
-    network.load_state_dict({k: torch.from_numpy(v) for k, v in source.tensors.items()})
+    network = Network.from_checkpoint(source)
     fitted = [
         torch.from_numpy(source.preprocessing.to_float(source.preprocessing.fit(image)))
         for image in images

@@ -71,6 +71,7 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
     optimizer = torch.optim.AdamW(_groups(model, recipe), lr=recipe.learning_rate)
     trained, optimizer = fabric.setup(model, optimizer)
+    network.train()
     average = {name: value.clone() for name, value in network.state_dict().items()}
     start = _resume(folder / "state.pt", model, optimizer, average)
     step = _Step(recipe, data, fabric, original)
@@ -192,16 +193,15 @@ class _Step:
 
 def _network(recipe: Recipe, data: Data) -> tuple[NetworkConfig, nn.Module, Network | None]:
     """The configuration, the network to train, and for QAT the float network it starts from."""
-    config = network_config(recipe.network)
-    network = Network(build_graph(config))
     if recipe.init:
         checkpoint = load_checkpoint(find_checkpoint(recipe.init))
-        config = checkpoint.config
-        network = Network(checkpoint.graph)
-        network.load_state_dict({k: torch.from_numpy(v) for k, v in checkpoint.tensors.items()})
+        config, network = checkpoint.config, Network.from_checkpoint(checkpoint)
+    else:
+        config = network_config(recipe.network)
+        network = Network(build_graph(config))
     if not recipe.quantize:
         return config, network, None
-    fake = FakeQuantNetwork(network.eval())
+    fake = FakeQuantNetwork(network)
     return config, calibrate(fake, calibration_images(data)), network
 
 

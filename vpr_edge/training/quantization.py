@@ -1,4 +1,4 @@
-"""What `vpr-edge quantize` runs: the QAT recipe for a checkpoint, or calibration alone."""
+"""What `vpr-edge quantize` runs: the QAT recipe of a checkpoint, or calibration alone."""
 
 import sys
 from collections.abc import Callable

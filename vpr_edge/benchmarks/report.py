@@ -1,0 +1,132 @@
+"""The report: one HTML file that holds everything it shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from vpr_edge import __version__
+from vpr_edge.benchmarks.rows import Row
+from vpr_edge.files import atomic_file
+from vpr_edge.quantize.parity import ParityRow
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure to be seen first: what it is, its value, and its terms."""
+
+    label: str
+    value: str
+    terms: str
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """A database picture (data URI) that was retrieved: metres from the query, whether right."""
+
+    picture: str
+    metres: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A query (data URI), its condition, and what was retrieved for it, best first."""
+
+    picture: str
+    condition: str
+    retrieved: tuple[Retrieved, ...]
+
+
+@dataclass(frozen=True)
+class SegmentedView:
+    """A picture, the classes found and the true classes, painted over it (data URIs)."""
+
+    picture: str
+    found: str
+    truth: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the report shows.
+
+    Attributes:
+        title, subtitle: of the page.
+        headlines: the figures at the top.
+        strips: queries with their retrieved places.
+        recall_svg, layers_svg: plots.
+        matches: two views with matched keypoints (data URI), and a caption.
+        segmented: views, and the legend as (class, css colour).
+        accuracy, latency, memory: rows of the tables.
+        parity: executions compared.
+        operators: op list of the TFLite file with counts.
+        provenance: (what, value) lines.
+    """
+
+    title: str
+    subtitle: str
+    headlines: tuple[Headline, ...]
+    strips: tuple[Strip, ...]
+    recall_svg: str
+    recall_caption: str
+    layers_svg: str
+    matches: tuple[tuple[str, str], ...]
+    segmented: tuple[SegmentedView, ...]
+    legend: tuple[tuple[str, str], ...]
+    accuracy: tuple[Row, ...]
+    latency: tuple[Row, ...]
+    memory: tuple[Row, ...]
+    parity: tuple[ParityRow, ...]
+    parity_caption: str
+    operators: tuple[tuple[str, int], ...]
+    provenance: tuple[tuple[str, str], ...]
+
+
+def write_report(report: Report, path: Path) -> Path:
+    """Write the report as self-contained HTML.
+
+    Raises:
+        OutputError: the file could not be written.
+    """
+    environment = Environment(
+        loader=PackageLoader("vpr_edge", "benchmarks"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["figure"] = _figure
+    page = environment.get_template("report.html.j2").render(
+        report=report,
+        version=__version__,
+        latency=_pivot(report.latency),
+        accuracy=_pivot(report.accuracy),
+    )
+    with atomic_file(path) as scratch:
+        scratch.write_text(page)
+    return path
+
+
+@dataclass(frozen=True)
+class _Pivot:
+    """Rows as a table: a line a (data, metric, unit), a column an (artefact, device)."""
+
+    columns: tuple[tuple[str, str], ...]
+    lines: tuple[tuple[str, str, str, tuple[float | None, ...]], ...]
+
+
+def _pivot(rows: Sequence[Row]) -> _Pivot:
+    columns = tuple(dict.fromkeys((row.artefact, row.device) for row in rows))
+    keys = dict.fromkeys((row.data, row.metric, row.unit) for row in rows)
+    found = {(row.artefact, row.device, row.data, row.metric): row.value for row in rows}
+    lines = tuple(
+        (data, metric, unit, tuple(found.get((*column, data, metric)) for column in columns))
+        for data, metric, unit in keys
+    )
+    return _Pivot(columns, lines)
+
+
+def _figure(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    if unit == "fraction":
+        return f"{100 * value:.1f} %"
+    return f"{value:,.0f}" if unit in ("bytes", "count") else f"{value:.2f}"

@@ -314,7 +314,8 @@ def bench(
 @cli.command("eval")
 @click.argument("artefact", nargs=-1, required=True)
 @click.option(
-    "--task", type=click.Choice(["places", "keypoints", "segmentation"]), default="places",
+    "--task", type=click.Choice(["places", "keypoints", "segmentation", "parity"]),
+    default="places",
     show_default=True,
 )  # fmt: skip
 @click.option("--data", required=True, help="Name of a data set, or its folder.")
@@ -328,6 +329,10 @@ def evaluate_command(
     \b
     vpr-edge eval nano nano-int8 --task places --data town
     vpr-edge eval out/nano.tflite --runtime tflm --task segmentation --data DATA/camvid
+    vpr-edge eval nano-int8 --task parity --data DATA/natural_bsds500
+
+    Task parity compares all executions of an int8 checkpoint (torch, ONNX Runtime, LiteRT, TFLM,
+    the integer-exact pass) element by element, on up to 50 pictures.
     """
     from vpr_edge.benchmarks.evaluate import evaluate
     from vpr_edge.benchmarks.runtimes import open_runtime

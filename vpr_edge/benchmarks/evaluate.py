@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,21 @@ from vpr_edge.datasets.homographies import (
     read_homography_pairs,
     synthetic_homography_pairs,
 )
+from vpr_edge.datasets.images import find_images
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.registry import load_places, load_segmentation, resolve
 from vpr_edge.datasets.segmentation_set import SegmentationSet
 from vpr_edge.errors import ModelError
-from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.export.onnx import write_qdq_onnx
+from vpr_edge.export.tflite import write_tflite
+from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.preprocessing import Preprocessing, read_image
+from vpr_edge.quantize.model import Int8Model
+from vpr_edge.quantize.parity import parity_table
 
-TASKS = ("places", "keypoints", "segmentation")
+TASKS = ("places", "keypoints", "segmentation", "parity")
+PARITY_IMAGES = 50
 Progress = Callable[[int, int], None]
 
 
@@ -44,6 +52,8 @@ def evaluate(
         DataError: the data set cannot be read.
         ModelError: the artefact lacks the outputs of the task.
     """
+    if task == "parity":
+        return parity_rows(runtime, resolve(data))
     if task == "places":
         return place_rows(runtime, load_places(data), progress)
     if task == "segmentation":
@@ -151,6 +161,35 @@ def segmentation_rows(
         Row(runtime.path.name, f"host/{runtime.name}", terms, metric, value, "fraction", "measured")
         for metric, value in (("miou", scores.miou), ("pixel_accuracy", scores.accuracy))
     ]
+
+
+def parity_rows(runtime: Runtime, folder: Path) -> list[Row]:
+    """Every pair of executions of an int8 checkpoint, on up to 50 pictures below a folder.
+
+    Raises:
+        CheckpointError: the artefact is no int8 checkpoint.
+        DataError: the folder holds no pictures.
+    """
+    model = Int8Model.from_checkpoint(load_checkpoint(runtime.path))
+    paths = find_images(folder, recursive=True)
+    chosen = [
+        paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, PARITY_IMAGES).astype(int))
+    ]
+    fitted = np.stack([model.preprocessing.fit(read_image(path)) for path in chosen])
+    with TemporaryDirectory() as scratch:
+        onnx_path = write_qdq_onnx(model, Path(scratch) / "model.onnx")
+        tflite_path = write_tflite(onnx_path, Path(scratch) / "model.tflite")
+        table = parity_table(model, onnx_path, tflite_path, fitted)
+    rows = []
+    for pair in table:
+        device = f"{pair.first} against {pair.second}"
+        data = f"{len(chosen)} pictures of {folder.resolve().name}, output {pair.output}"
+        figures = [
+            ("parity_unequal_fraction", pair.unequal_fraction, "fraction"),
+            ("parity_max_lsb", float(pair.max_lsb), "count"),
+        ]
+        rows += [Row(runtime.path.name, device, data, *f, "measured") for f in figures]
+    return rows
 
 
 def _need(runtime: Runtime, maps: dict[str, NDArray[np.float32]], names: tuple[str, ...]) -> None:

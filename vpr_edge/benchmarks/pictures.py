@@ -72,6 +72,7 @@ def recall_plot(curves: Mapping[str, Sequence[float]]) -> str:
         x = np.arange(1, len(curve) + 1)
         axes.plot(x, np.array(curve) * 100, style, label=name, color=color, linewidth=2)
     axes.set_xlabel("N")
+    axes.set_xticks([1, 5, 10, 15, 20])
     axes.set_ylabel("recall@N, %")
     axes.set_ylim(top=100.5)
     axes.legend(frameon=False, loc="lower right")
@@ -80,7 +81,7 @@ def recall_plot(curves: Mapping[str, Sequence[float]]) -> str:
 
 def layer_plot(layers: Sequence[LayerError]) -> str:
     """Signal to noise of every layer's int8 map as inline SVG; the weakest five are coloured."""
-    known = [layer for layer in layers if np.isfinite(layer.snr_db)]
+    known = [n for n in layers if n.op != "input" and np.isfinite(n.snr_db)]
     weakest = sorted(known, key=lambda layer: layer.snr_db)[:5]
     figure, axes = plt.subplots(figsize=(6.2, 0.155 * len(known) + 0.6))
     colors = ["#c8472f" if layer in weakest else INT8_COLOR for layer in known]

@@ -8,6 +8,7 @@
 | tflm | .tflite, TensorFlow Lite Micro's interpreter, the oracle |
 | torch | float checkpoint |
 | integer | int8 checkpoint, the integer-exact pass |
+| fake-quantised | int8 checkpoint, the forward pass of QAT |
 """
 
 import json
@@ -22,14 +23,16 @@ from vpr_edge.errors import ModelError
 from vpr_edge.export.onnx import METADATA, output_transforms
 from vpr_edge.export.tflite_read import read_metadata, read_tflite
 from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.models.zoo import NetworkConfig
 from vpr_edge.places.describe import place_vector
 from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.quantize.model import Int8Model
 
 Maps = dict[str, NDArray[np.float32]]
 RUNTIMES = {
     ".onnx": ("onnxruntime",),
     ".tflite": ("litert", "litert-reference", "tflm"),
-    ".safetensors": ("torch", "integer"),
+    ".safetensors": ("torch", "integer", "fake-quantised"),
 }
 # Beside the tensors TFLM's arena holds the interpreter's own structures.
 TFLM_ARENA_ROOM = 1 << 20
@@ -69,7 +72,8 @@ def runtimes_for(path: Path) -> tuple[str, ...]:
             f"{', '.join(RUNTIMES)}."
         )
     if path.suffix == ".safetensors":
-        return ("torch",) if load_checkpoint(path).kind == "float" else ("integer",)
+        names = RUNTIMES[path.suffix]
+        return names[:1] if load_checkpoint(path).kind == "float" else names[1:]
     return RUNTIMES[path.suffix]
 
 
@@ -96,7 +100,7 @@ def open_runtime(path: Path, name: str | None = None) -> Runtime:
             return Tflm(path)
         case "torch":
             return TorchNetwork(path)
-    return IntegerExact(path)
+    return Int8Checkpoint(path, name)
 
 
 def place_descriptor(runtime: Runtime, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -234,20 +238,18 @@ class TorchNetwork:
         return {name: value[0].permute(1, 2, 0).numpy() for name, value in values.items()}
 
 
-class IntegerExact:
-    """The integer-exact pass over an int8 checkpoint."""
+class Int8Checkpoint:
+    """An int8 checkpoint: as TFLM computes it, or as QAT's forward pass does."""
 
-    name = "integer"
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         from vpr_edge.quantize.integer import IntegerNetwork
-        from vpr_edge.quantize.model import Int8Model
+        from vpr_edge.quantize.passes import RoundedNetwork
 
-        self.path = path
+        self.path, self.name = path, name
         self.model = Int8Model.from_checkpoint(load_checkpoint(path))
         self.preprocessing = self.model.preprocessing
-        self.transforms = _transforms(self.model.config)
-        self.network = IntegerNetwork(self.model)
+        self.transforms = _transforms(self.model.config, self.model.place_gain)
+        self.network = (IntegerNetwork if name == "integer" else RoundedNetwork)(self.model)
 
     def run(self, fitted: NDArray[np.uint8]) -> Maps:
         """See `Runtime.run`."""
@@ -262,5 +264,8 @@ def _real(value: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.
     return (value.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
-def _transforms(config: Any) -> dict[str, Any]:
-    return {name: spec.get("transform", {}) for name, spec in output_transforms(config).items()}
+def _transforms(
+    config: NetworkConfig, place_gain: NDArray[np.float32] | None = None
+) -> dict[str, Any]:
+    specifications = output_transforms(config, place_gain).items()
+    return {name: specification.get("transform", {}) for name, specification in specifications}

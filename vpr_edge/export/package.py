@@ -17,6 +17,7 @@ from vpr_edge.export.tflite import write_tflite
 from vpr_edge.export.tflite_read import op_list
 from vpr_edge.files import atomic_folder, sha256, write_json
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
+from vpr_edge.models.graph import Node
 from vpr_edge.quantize.model import Int8Model
 
 TARGETS = ("onnx", "onnx-int8", "tflite-int8", "c-array")
@@ -84,6 +85,8 @@ def export(
 def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> dict[str, Any]:
     graph = source.graph
     files = sorted(folder.iterdir())
+    int8 = Int8Model.from_checkpoint(source) if source.kind == "int8" else None
+    transforms = output_transforms(source.config, int8.place_gain if int8 else None)
     manifest: dict[str, Any] = {
         "network": source.config.name,
         "target": target,
@@ -94,10 +97,8 @@ def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> 
         "parameters": graph.parameters(),
         "macs": graph.macs(),
         "preprocessing": source.preprocessing.to_dict(),
-        "input": _tensor(source, graph.input.name),
-        "outputs": [
-            _tensor(source, name) | output_transforms(source.config)[name] for name in graph.outputs
-        ],
+        "input": _tensor(graph[graph.input.name], int8),
+        "outputs": [_tensor(graph[name], int8) | transforms[name] for name in graph.outputs],
         "provenance": source.provenance,
         "files": {
             path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in files
@@ -109,10 +110,10 @@ def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> 
     return manifest
 
 
-def _tensor(source: Checkpoint, name: str) -> dict[str, Any]:
-    channels, height, width = source.graph[name].shape
-    about: dict[str, Any] = {"name": name, "shape_nhwc": [1, height, width, channels]}
-    if source.kind == "int8":
-        affine = Int8Model.from_checkpoint(source).activations[name]
+def _tensor(node: Node, int8: Int8Model | None) -> dict[str, Any]:
+    channels, height, width = node.shape
+    about: dict[str, Any] = {"name": node.name, "shape_nhwc": [1, height, width, channels]}
+    if int8:
+        affine = int8.activations[node.name]
         about |= {"scale": float(affine.scale), "zero_point": affine.zero_point}
     return about

@@ -20,6 +20,7 @@ from vpr_edge.datasets.homographies import (
     synthetic_homography_pairs,
 )
 from vpr_edge.datasets.images import find_images
+from vpr_edge.datasets.nordland import DIRECTIONS
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.registry import load_places, load_segmentation, resolve
@@ -45,7 +46,7 @@ def evaluate(
     Args:
         runtime: the opened artefact.
         task: one of `TASKS`.
-        data: a data set's name or folder.
+        data: a data set's name or folder; Nordland is judged in both directions.
         progress: called with the pictures done and in total.
 
     Raises:
@@ -55,7 +56,12 @@ def evaluate(
     if task == "parity":
         return parity_rows(runtime, resolve(data))
     if task == "places":
-        return place_rows(runtime, load_places(data), progress)
+        directions = DIRECTIONS if (resolve(data) / "summer.npz").is_file() else DIRECTIONS[:1]
+        return [
+            row
+            for direction in directions
+            for row in place_rows(runtime, load_places(data, direction), progress)
+        ]
     if task == "segmentation":
         return segmentation_rows(runtime, load_segmentation(data), progress)
     return keypoint_rows(runtime, *homography_pairs(resolve(data)))

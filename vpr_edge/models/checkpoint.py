@@ -66,6 +66,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, overwrite: bool = True) 
         except SafetensorError as error:
             # The safetensors library wraps the operating system's error, number and all.
             raise OSError(28 if "No space" in str(error) else 5, str(error)) from error
+        # The library makes files that only their owner may read.
+        scratch.chmod(0o644)
     return path
 
 

@@ -65,6 +65,15 @@ def test_training_lowers_the_losses(tmp_path, data) -> None:
     assert sum(seen[-1].values()) < sum(seen[0].values())
 
 
+@pytest.mark.parametrize("network", ["nano-gem", "nano-dedicated", "small"])
+def test_every_network_of_the_zoo_trains(network: str, tmp_path, data) -> None:
+    seen: list[dict[str, float]] = []
+    recipe = replace(TINY, network=network, steps=1, batch=Batch(2, 1, 1))
+    trained = train(recipe, tmp_path / "run", data, lambda _step, found: seen.append(found))
+    assert load_checkpoint(trained).config.name == network
+    assert all(np.isfinite(list(found.values())).all() for found in seen)
+
+
 def test_qat_ends_with_an_int8_checkpoint_of_the_same_network(tmp_path, data) -> None:
     start = train(replace(TINY, steps=2), tmp_path / "float", data)
     recipe = replace(TINY, init=str(start), quantize=True, exact_last=0.5)

@@ -74,7 +74,7 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
     network.train()
     average = {name: value.clone() for name, value in network.state_dict().items()}
     start = _resume(folder / "state.pt", model, optimizer, average)
-    step = _Step(recipe, data, fabric, original)
+    step = _Step(recipe, config, data, fabric, original)
     writer = SummaryWriter(str(folder / "events"))
     sums: dict[str, float] = {}
     for number in range(start, recipe.steps):
@@ -122,9 +122,14 @@ class _Step:
     """The losses of one step."""
 
     def __init__(
-        self, recipe: Recipe, data: Data, fabric: Fabric, original: Network | None
+        self,
+        recipe: Recipe,
+        config: NetworkConfig,
+        data: Data,
+        fabric: Fabric,
+        original: Network | None,
     ) -> None:
-        self.recipe, self.data, self.fabric = recipe, data, fabric
+        self.recipe, self.config, self.data, self.fabric = recipe, config, data, fabric
         self.original = fabric.to_device(original) if original else None
         share = np.mean(
             [
@@ -157,7 +162,7 @@ class _Step:
             parts["imitate"] = w.imitate * losses.imitation(outputs, targets)
         split = {name: value.split(sizes) for name, value in outputs.items()}
         place = split["place"][0]
-        vectors = losses.place_vectors(place)
+        vectors = losses.place_vectors(place, self.config.head)
         half = len(vectors) // 2
         parts["contrast"] = w.contrast * losses.contrastive(
             vectors[:half],
@@ -169,8 +174,9 @@ class _Step:
             maps, target = (self.fabric.to_device(t) for t in places.targets)
             lifted = model.lift(split[DISTILLED_NODE][0])
             parts["distill_maps"] = w.distill * losses.distillation(lifted, maps)
-            target = functional.adaptive_avg_pool2d(target, place.shape[2:])
-            parts["distill_place"] = w.distill * losses.distillation(place, target)
+            if self.config.head == "convap":
+                target = functional.adaptive_avg_pool2d(target, place.shape[2:])
+                parts["distill_place"] = w.distill * losses.distillation(place, target)
         a, b = (
             {name: split[name][k] for name in ("score", "location", "descriptor")} for k in (1, 2)
         )

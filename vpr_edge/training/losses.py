@@ -9,8 +9,11 @@ from vpr_edge.training.augment import apply_homography
 CELL = 8
 
 
-def place_vectors(place: Tensor) -> Tensor:
-    """Place output [N, C, h, w] to unit vectors [N, C h w]."""
+def place_vectors(place: Tensor, head: str) -> Tensor:
+    """Place output [N, C, h, w] of a head ("convap", "gem") to unit vectors [N, C h w]."""
+    if head == "gem":
+        # The output is the mean of cubes; its root is taken after dequantisation.
+        place = place.clamp(min=1e-6) ** (1 / 3)
     return functional.normalize(place.flatten(1), dim=1)
 
 

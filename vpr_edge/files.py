@@ -75,6 +75,9 @@ def atomic_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
             elif target.exists():
                 target.unlink()
             scratch.replace(target)
+        except OutputError as error:
+            # An inner file could not be written: name the place where it was to be.
+            raise OutputError(str(error).replace(str(scratch), str(target))) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

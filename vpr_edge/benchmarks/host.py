@@ -15,7 +15,7 @@ import numpy as np
 
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.benchmarks.runtimes import TFLM_ARENA_ROOM, open_runtime, runtimes_for
-from vpr_edge.errors import ModelError
+from vpr_edge.errors import ModelError, VprEdgeError
 from vpr_edge.export.tflite_read import read_tflite
 
 
@@ -34,6 +34,8 @@ class Protocol:
     seconds: float = 1.0
 
 
+EXPLAINED = 2
+"""Exit status of a measuring process whose last line is a sentence for the user."""
 QUICK = Protocol(warm_up=3, windows=3, seconds=0.3)
 
 
@@ -64,7 +66,9 @@ def bench_host(path: Path, protocol: Protocol, runtimes: tuple[str, ...] = ()) -
         )
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ModelError(f"{path} failed in {name}: {last}; export it again.")
+            if done.returncode == EXPLAINED:
+                raise ModelError(last)
+            raise ModelError(f"{path} failed in {name} ({last}); export it again.")
         figures = json.loads(done.stdout.strip().splitlines()[-1])
         device = f"host/{name}"
         rows += [
@@ -155,4 +159,8 @@ def _measure(path: Path, name: str, protocol: Protocol) -> list[tuple[str, float
 
 if __name__ == "__main__":
     _path, _name, _protocol = json.loads(sys.argv[1])
-    print(json.dumps(_measure(Path(_path), _name, Protocol(**_protocol))))
+    try:
+        print(json.dumps(_measure(Path(_path), _name, Protocol(**_protocol))))
+    except VprEdgeError as _error:
+        print(_error, file=sys.stderr)
+        sys.exit(EXPLAINED)

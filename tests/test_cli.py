@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
+from vpr_edge.errors import OutputError
 from vpr_edge.files import sha256
-from vpr_edge.models.checkpoint import find_checkpoint
+from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 
 COMMAND = str(Path(sys.executable).with_name("vpr-edge"))
 
@@ -28,8 +31,8 @@ def refused(*arguments: object) -> str:
     done = run(*arguments)
     assert done.returncode == 2, done
     assert done.stdout == ""
-    said = [line for line in done.stderr.splitlines() if line.startswith("vpr-edge: ")]
-    assert len(said) == 1 and "Traceback" not in done.stderr, done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == 1 and said[0].startswith("vpr-edge: "), done.stderr
     assert said[0].endswith(".")
     return said[0]
 
@@ -128,6 +131,16 @@ def test_a_truncated_picture_is_named(places: Path) -> None:
     assert str(picture) in said and "truncated" in said
 
 
+def test_a_picture_that_would_fill_the_memory_is_named(places: Path) -> None:
+    picture = sorted((places / "queries").iterdir())[0]
+    # 200 million pixels, more than twice what Pillow takes for honest; the header is enough.
+    head = struct.pack(">IIBBBBB", 20000, 10000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", len(head)) + b"IHDR" + head
+    crc = struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + crc + bytes(64))
+    assert str(picture) in refused("eval", "nano-int8", "--data", places)
+
+
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
     (tmp_path / "database").mkdir()
     (tmp_path / "queries").mkdir()
@@ -155,6 +168,8 @@ def test_a_checkpoint_of_the_other_kind_and_unknown_names_are_refused(tmp_path: 
     )
     assert "shipped are nano" in refused("export", "nanu", "--output", output)
     assert "shipped are nano" in refused("quantize", "nanu", "--output", output)
+    assert "nanu" in refused("eval", "nanu", "--data", tmp_path)
+    assert "nanu" in refused("bench", "nanu", "--quick")
     assert "one of nano, qat" in refused("train", "nanu", "--output", output)
     assert not output.exists()
 
@@ -179,6 +194,21 @@ def test_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
     for words in (["nano-int8"], ["nano", "--target", "onnx"]):
         said = refused("export", *words, "--output", small_disk / "out")
         assert str(small_disk / "out" / "nano.onnx") in said and "disk is full" in said
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_full_disk_keeps_what_was_to_be_replaced(small_disk: Path) -> None:
+    (small_disk / "out").mkdir()
+    (small_disk / "out" / "manifest.json").write_text("{}")
+    said = refused("export", "nano-int8", "--output", small_disk / "out", "--overwrite")
+    assert "disk is full" in said
+    assert [path.name for path in small_disk.iterdir()] == ["out"]
+    assert (small_disk / "out" / "manifest.json").read_text() == "{}"
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_nothing(small_disk: Path) -> None:
+    with pytest.raises(OutputError, match="disk is full"):
+        save_checkpoint(small_disk / "copy.safetensors", load_checkpoint(find_checkpoint("nano")))
     assert list(small_disk.iterdir()) == []
 
 

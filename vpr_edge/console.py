@@ -1,6 +1,7 @@
 """How figures look on a terminal, and how errors and interruptions end a command."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,80 +9,113 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from vpr_edge.benchmarks.rows import Row, rows_as_json
 from vpr_edge.errors import VprEdgeError
 
+USER_ERROR = 2
 INTERRUPTED = 130
+WIDTH_OF_A_FILE = 200
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, silence elsewhere; yields `report(done, total)`."""
     console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(escape(what)), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def print_rows(rows: Sequence[Row], as_json: bool) -> None:
-    """Print figures: JSON and nothing else, or a table with float beside int8 beside difference."""
+    """Print figures: JSON and nothing else, or tables with the artefacts side by side.
+
+    A table for what is read off the files, one for what was measured on no data, one a data set.
+    Of two columns the difference stands beside them; of more each names its own to the first.
+    """
     if as_json:
         click.echo(json.dumps(rows_as_json(rows), indent=2))
         return
-    devices = list(dict.fromkeys((row.artefact, row.device) for row in rows))
-    figures = list(dict.fromkeys((row.data, row.metric, row.unit, row.method) for row in rows))
-    found = {(row.artefact, row.device, row.data, row.metric): row.value for row in rows}
-    for data in dict.fromkeys(figure[0] for figure in figures):
-        lines = [figure for figure in figures if figure[0] == data]
-        used = [d for d in devices if any((*d, data, m) in found for _, m, _, _ in lines)]
-        table = Table(title=data or None, title_justify="left")
-        table.add_column("figure")
-        for artefact, device in used:
-            table.add_column(f"{artefact}\n{device}", justify="right")
-        if len(used) == 2:
-            table.add_column("difference", justify="right")
-        for _, metric, unit, method in lines:
-            values = [found.get((*d, data, metric)) for d in used]
-            cells = [format_value(value, unit) for value in values]
-            if len(used) == 2:
-                a, b = values
-                cells.append("" if a is None or b is None else format_value(b - a, unit, sign=True))
-            table.add_row(f"{metric} ({unit}, {method})", *cells)
-        print_table(table)
+    for data, ran in dict.fromkeys((row.data, bool(row.device)) for row in rows):
+        part = [row for row in rows if (row.data, bool(row.device)) == (data, ran)]
+        _print_part(part, data or ("on this machine" if ran else "as the files say"))
 
 
-def print_table(table: Table) -> None:
-    """Print a table, as wide as it needs where the output is no terminal."""
+def _print_part(rows: Sequence[Row], title: str) -> None:
+    columns = list(dict.fromkeys((row.artefact, row.device) for row in rows))
+    lines = dict.fromkeys((row.metric, row.unit, row.method) for row in rows)
+    found = {(row.artefact, row.device, row.metric): row.value for row in rows}
+    several = len({artefact for artefact, _ in columns}) > 1
+    headings = ["figure", *(f"{artefact}\n{device}".strip() for artefact, device in columns)]
+    if several and len(columns) == 2:
+        headings.append("difference")
+    cells = []
+    for metric, unit, method in lines:
+        values = [found.get((*column, metric)) for column in columns]
+        gaps = [
+            format_value(value - values[0], unit, "+")
+            if values[0] is not None and value is not None and metric != "runs"
+            else ""
+            for value in values
+        ]
+        line = [format_value(value, unit) for value in values]
+        if several and len(columns) == 2:
+            line.append(gaps[1])
+        elif several:
+            pairs = list(zip(line[1:], gaps[1:], strict=True))
+            line[1:] = [f"{text} ({gap})" if gap else text for text, gap in pairs]
+        cells.append([f"{metric} ({unit}, {method})", *line])
+    print_table(headings, cells, title, "l" + "r" * (len(headings) - 1))
+
+
+def print_table(
+    headings: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    title: str | None = None,
+    align: str | None = None,
+) -> None:
+    """Print a table, as wide as it needs where the output is no terminal.
+
+    Args:
+        headings: of the columns.
+        lines: cells as plain text.
+        title: above the table.
+        align: a letter a column, "l" or "r"; all "l" by default.
+    """
+    table = Table(title=title and escape(title), title_justify="left")
+    for heading, side in zip(headings, align or "l" * len(headings), strict=True):
+        table.add_column(escape(heading), justify="right" if side == "r" else "left")
+    for line in lines:
+        table.add_row(*(escape(cell) for cell in line))
     console = Console()
-    Console(width=None if console.is_terminal else 160).print(table)
+    Console(width=None if console.is_terminal else WIDTH_OF_A_FILE).print(table)
 
 
-def format_value(value: float | None, unit: str, sign: bool = False) -> str:
-    """A figure with as many digits as it deserves."""
+def format_value(value: float | None, unit: str, sign: str = "") -> str:
+    """A figure with as many digits as it deserves; `sign` "+" writes a plus too."""
     if value is None:
         return ""
-    plus = "+" if sign else ""
-    if unit in ("bytes", "count"):
-        return f"{value:{plus},.0f}"
-    return f"{value:{plus}.3f}"
+    return f"{value:{sign},.0f}" if unit in ("bytes", "count") else f"{value:{sign}.3f}"
 
 
 def run_command(command: Callable[..., Any]) -> None:
     """Run the command line: a `VprEdgeError` is one sentence and exit 2, Ctrl-C is exit 130."""
     try:
         command(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        sys.exit(USER_ERROR)
     except VprEdgeError as error:
         click.echo(f"vpr-edge: {error}", err=True)
-        sys.exit(2)
+        sys.exit(USER_ERROR)
+    except BrokenPipeError:
+        # The reader (head, less) has what it wanted; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (click.Abort, KeyboardInterrupt):
         click.echo("vpr-edge: interrupted; what was finished is kept.", err=True)
         sys.exit(INTERRUPTED)

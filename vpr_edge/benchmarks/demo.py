@@ -1,8 +1,11 @@
 """`vpr-edge demo`: town, shipped checkpoint, export, bench, evaluation, report."""
 
+import os
 import platform
+import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 
 from vpr_edge.benchmarks import pictures
 from vpr_edge.benchmarks.evaluate import (
+    Progress,
     describer,
     detector,
     keypoint_rows,
@@ -17,9 +21,10 @@ from vpr_edge.benchmarks.evaluate import (
     segmentation_rows,
     segmenter,
 )
-from vpr_edge.benchmarks.host import QUICK, bench_host
+from vpr_edge.benchmarks.host import bench_host
 from vpr_edge.benchmarks.keypoints import warp
-from vpr_edge.benchmarks.places import PlaceScores, hog_descriptor, recall_at
+from vpr_edge.benchmarks.latency import QUICK
+from vpr_edge.benchmarks.places import RECALL_AT, PlaceScores, hog_descriptor, recall_at
 from vpr_edge.benchmarks.report import (
     Headline,
     Report,
@@ -28,8 +33,9 @@ from vpr_edge.benchmarks.report import (
     Strip,
     write_report,
 )
-from vpr_edge.benchmarks.rows import rows_as_json
-from vpr_edge.benchmarks.runtimes import Runtime, open_runtime
+from vpr_edge.benchmarks.rows import Row, rows_as_json
+from vpr_edge.benchmarks.runtime import Runtime
+from vpr_edge.benchmarks.runtimes import open_runtime
 from vpr_edge.benchmarks.segmentation import predicted_labels
 from vpr_edge.datasets.homographies import HomographyPair, synthetic_homography_pairs
 from vpr_edge.datasets.place_set import PlaceSet
@@ -55,13 +61,19 @@ KEYPOINT_PAIRS = 24
 DRAWN_KEYPOINTS = 100
 
 
-def run_demo(output: Path, overwrite: bool, say: Callable[[str], None]) -> Path:
+def run_demo(
+    output: Path,
+    overwrite: bool,
+    say: Callable[[str], None],
+    bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda _what: nullcontext(),
+) -> Path:
     """Go the whole way.
 
     Args:
         output: folder to write: float/, int8/, bench.json, report.html.
         overwrite: whether a folder that exists may be replaced.
         say: told what is being done.
+        bar: gives what is to be called with the frames rendered and in total.
 
     Returns:
         Path of the report.
@@ -72,13 +84,14 @@ def run_demo(output: Path, overwrite: bool, say: Callable[[str], None]) -> Path:
     """
     with atomic_folder(output, overwrite) as scratch:
         say("rendering the test town")
-        town = render_town(default_cache(TOWN), TOWN)
+        with bar("frames") as report_frames:
+            town = render_town(default_cache(TOWN), TOWN, report_frames)
         say("exporting nano and nano-int8")
         export(find_checkpoint(FLOAT), "onnx", scratch / "float")
         export(find_checkpoint(INT8), "c-array", scratch / "int8", INT8.replace("-", "_"))
         report = _measure(scratch, town, say)
         write_report(report, scratch / "report.html")
-        rows = [*report.accuracy, *report.latency, *report.memory]
+        rows = [*report.accuracy, *report.files, *report.host]
         write_json(scratch / "bench.json", rows_as_json(rows))
     return output / "report.html"
 
@@ -92,18 +105,17 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
 
     say("recognising places, float and int8")
     ranked, curves, accuracy = {}, {}, []
+    excluded = sum(len(right) == 0 for right in places.positives)
+    judged = len(places.queries) - excluded
     for net in (float_net, int8_net):
         ranked[net.name] = _ranked(describer(net), places)
         curve = recall_at(ranked[net.name], places.positives, range(1, DEEPEST_RANK + 1))
         curves[f"{net.path.name} ({net.name})"] = [curve[n] for n in sorted(curve)]
         scores = PlaceScores(
-            places.name,
-            places.terms,
-            {n: curve[n] for n in (1, 5, 10)},
-            len(places.queries),
-            sum(len(right) == 0 for right in places.positives),
+            places.name, places.terms, {n: curve[n] for n in RECALL_AT}, judged, excluded
         )
         accuracy += recall_rows(scores, net.path.name, f"host/{net.name}")
+        accuracy += _recall_by_condition(net, split, places, ranked[net.name])
     hog = recall_at(_ranked(hog_descriptor, places), places.positives, range(1, DEEPEST_RANK + 1))
     curves["HOG"] = [hog[n] for n in sorted(hog)]
 
@@ -131,15 +143,15 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
 
     say("measuring latency and memory")
     rows = [row for path in (onnx_path, tflite_path) for row in bench_host(path, QUICK)]
-    memory = tuple(row for row in rows if row.unit == "bytes")
-    latency = tuple(row for row in rows if row.unit != "bytes")
-    arena = next(row for row in memory if row.metric == "arena_bytes")
+    files = tuple(r for r in rows if not r.device and not r.metric.startswith("operator_"))
+    host = tuple(row for row in rows if row.device)
+    arena = next(row for row in host if row.metric == "arena_bytes")
     recall = {row.artefact: row.value for row in accuracy if row.metric == "recall_at_1"}
     graph = model.graph
     return Report(
         title="vpr-edge: nano, from checkpoint to int8",
         subtitle=f"Measured on the exported files, on a rendered town never seen in training; "
-        f"{platform.machine()}, Python {platform.python_version()}",
+        f"{_machine()}",
         headlines=(
             Headline(
                 "recall@1, int8",
@@ -166,7 +178,7 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
         ),
         strips=_strips(split, places, ranked[int8_net.name]),
         recall_svg=pictures.recall_plot(curves),
-        recall_caption=f"town, {places.terms}, {len(places.queries)} queries.",
+        recall_caption=f"town, {places.terms}, {judged} queries.",
         layers_svg=pictures.layer_plot(layers),
         matches=tuple(_matched(int8_net, pair) for pair in _day_pairs(int8_net, places)),
         segmented=_segmented(split, int8_net),
@@ -175,13 +187,14 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
             for name, color in zip(CLASSES, COLORS, strict=False)
         ),
         accuracy=tuple(accuracy),
-        latency=latency,
-        memory=memory,
+        files=files,
+        host=host,
         parity=parity,
         parity_caption=f"{PARITY_IMAGES} town pictures, every output. TensorFlow Lite Micro is "
         "what runs on the microcontroller; the integer-exact pass must equal it in every element. "
         "Executions that round otherwise drift apart through the layers: those are judged by the "
         "accuracy above.",
+        protocol=f"{QUICK.windows} windows of {QUICK.seconds:g} s after {QUICK.warm_up + 1} runs",
         operators=tuple(Counter(op_list(tflite_path)).most_common()),
         provenance=(
             ("float ONNX, sha256", sha256(onnx_path)),
@@ -191,6 +204,30 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
             ("int8 checkpoint made by", str(model.provenance.get("command", ""))),
         ),
     )
+
+
+def _machine() -> str:
+    """Processor and system, as the terms of a latency."""
+    model = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).is_file():
+        found = re.search(r"model name\s*:\s*(.+)", info.read_text())
+        model = found.group(1) if found else model
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def _recall_by_condition(
+    net: Runtime, split: TownSplit, places: PlaceSet, ranked: NDArray[np.int64]
+) -> list[Row]:
+    rows = []
+    for condition in split.config.conditions:
+        mine = [q for q, frame in enumerate(split.queries) if frame.condition == condition]
+        value = recall_at(ranked[mine], [places.positives[q] for q in mine], (1,))[1]
+        data = f"town by condition, {len(mine)} queries each"
+        metric = f"recall_at_1, {condition}"
+        rows.append(
+            Row(net.path.name, f"host/{net.name}", data, metric, value, "fraction", "measured")
+        )
+    return rows
 
 
 def _ranked(
@@ -247,8 +284,8 @@ def _matched(net: Runtime, pair: HomographyPair) -> tuple[str, str]:
     right = sum(match[2] for match in mutual)
     drawn = pictures.draw_matches(pair.image_a, pair.image_b, (a, b), mutual)
     caption = (
-        f"The {len(a)} strongest keypoints of a picture and of its random warp by the int8 "
-        f"artefact, {len(mutual)} mutual matches, {right} of them right within 3 px (green)."
+        f"The {len(a)} and {len(b)} strongest keypoints of the two views, {len(mutual)} matches, "
+        f"{right} of them right."
     )
     return pictures.jpeg_uri(drawn), caption
 

@@ -12,7 +12,8 @@ from vpr_edge.benchmarks.keypoint_sources import Keypoints, decode_keypoints
 from vpr_edge.benchmarks.keypoints import Detect, KeypointScores, evaluate_keypoints
 from vpr_edge.benchmarks.places import Describe, PlaceScores, evaluate_places
 from vpr_edge.benchmarks.rows import Row
-from vpr_edge.benchmarks.runtimes import Runtime, place_descriptor
+from vpr_edge.benchmarks.runtime import Runtime
+from vpr_edge.benchmarks.runtimes import place_descriptor
 from vpr_edge.benchmarks.segmentation import SegmentationScores, evaluate_segmentation
 from vpr_edge.datasets.homographies import (
     HomographyPair,
@@ -31,7 +32,6 @@ from vpr_edge.export.tflite import write_tflite
 from vpr_edge.models.checkpoint import load_checkpoint
 from vpr_edge.preprocessing import Preprocessing, read_image
 from vpr_edge.quantize.model import Int8Model
-from vpr_edge.quantize.parity import parity_table
 
 TASKS = ("places", "keypoints", "segmentation", "parity")
 PARITY_IMAGES = 50
@@ -176,6 +176,9 @@ def parity_rows(runtime: Runtime, folder: Path) -> list[Row]:
         CheckpointError: the artefact is no int8 checkpoint.
         DataError: the folder holds no pictures.
     """
+    # Here, because it needs torch, and judging an exported artefact must not.
+    from vpr_edge.quantize.parity import parity_table
+
     model = Int8Model.from_checkpoint(load_checkpoint(runtime.path))
     paths = find_images(folder, recursive=True)
     chosen = [

@@ -1,46 +1,25 @@
-"""Latency and memory of an artefact on this machine."""
+"""Latency and memory of an artefact on this machine, each runtime in a process of its own."""
 
 import json
 import os
-import re
-import resource
 import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from vpr_edge.benchmarks.latency import Protocol, measure_latency, random_inputs, time_run
+from vpr_edge.benchmarks.memory import peak_resident_bytes
 from vpr_edge.benchmarks.rows import Row
-from vpr_edge.benchmarks.runtimes import TFLM_ARENA_ROOM, open_runtime, runtimes_for
+from vpr_edge.benchmarks.runtime_files import Tflm
+from vpr_edge.benchmarks.runtimes import choose_runtimes, load_library, open_runtime
+from vpr_edge.benchmarks.static import static_rows
 from vpr_edge.errors import ModelError, VprEdgeError
-from vpr_edge.export.tflite_read import read_tflite
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How long latency is measured.
-
-    Attributes:
-        warm_up: runs that are not counted.
-        windows: windows of equal length; the spread between their medians is reported.
-        seconds: length of a window.
-    """
-
-    warm_up: int = 10
-    windows: int = 10
-    seconds: float = 1.0
-
-
-EXPLAINED = 2
-"""Exit status of a measuring process whose last line is a sentence for the user."""
-QUICK = Protocol(warm_up=3, windows=3, seconds=0.3)
-
-
-def bench_host(path: Path, protocol: Protocol, runtimes: tuple[str, ...] = ()) -> list[Row]:
-    """Measure an artefact in each runtime that runs it, each in a process of its own.
+def bench_host(path: Path, protocol: Protocol, runtimes: Sequence[str] = ()) -> list[Row]:
+    """Measure an artefact in each runtime that runs it.
 
     A fresh process gives a first call that is really the first, and a peak of resident memory that
     belongs to this artefact and runtime alone.
@@ -53,114 +32,64 @@ def bench_host(path: Path, protocol: Protocol, runtimes: tuple[str, ...] = ()) -
     Raises:
         ModelError: the artefact cannot be run.
     """
-    rows: list[Row] = []
-    for name in runtimes or runtimes_for(path):
-        if name not in runtimes_for(path):
-            continue
-        order = json.dumps([str(path), name, vars(protocol)])
-        done = subprocess.run(
-            [sys.executable, "-m", "vpr_edge.benchmarks.host", order],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            if done.returncode == EXPLAINED:
-                raise ModelError(last)
-            raise ModelError(f"{path} failed in {name} ({last}); export it again.")
-        figures = json.loads(done.stdout.strip().splitlines()[-1])
-        device = f"host/{name}"
+    (chosen,) = choose_runtimes([path], runtimes)
+    rows = static_rows(path)
+    for name in chosen:
         rows += [
-            Row(path.name, device, "", metric, value, unit, "measured")
-            for metric, value, unit in figures
+            Row(path.name, f"host/{name}", "", metric, value, unit, "measured")
+            for metric, value, unit in _in_a_process(path, name, protocol)
         ]
-    if path.suffix == ".tflite":
-        rows += static_rows(path)
-        rows.append(
-            Row(path.name, "host/tflm", "", "arena_bytes", arena_bytes(path), "bytes", "measured")
-        )
     return rows
 
 
-def static_rows(path: Path) -> list[Row]:
-    """What can be read off a TFLite file without running it."""
-    file = read_tflite(path)
-    weights = sum(t.values.nbytes for t in file.tensors if t.values is not None)
-    return [
-        Row(path.name, "", "", "weights_bytes", weights, "bytes", "static"),
-        Row(path.name, "", "", "file_bytes", path.stat().st_size, "bytes", "static"),
-    ]
-
-
-def arena_bytes(path: Path) -> int:
-    """Bytes that TFLM's interpreter takes of its arena, as it prints them itself.
-
-    The host build has 64-bit pointers: its structures (not its tensors) are larger than on a
-    microcontroller.
-    """
-    from tflite_micro.python.tflite_micro import runtime
-
-    file = read_tflite(path)
-    room = sum(int(np.prod(tensor.shape)) for tensor in file.tensors) + TFLM_ARENA_ROOM
-    interpreter = runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=room)
-    # The interpreter writes to file descriptor 2 and returns nothing.
-    sys.stderr.flush()
-    kept = os.dup(2)
+def _in_a_process(path: Path, name: str, protocol: Protocol) -> list[tuple[str, float, str]]:
+    order = json.dumps({"path": str(path), "name": name, "protocol": asdict(protocol)})
+    done = subprocess.run(
+        [sys.executable, "-m", "vpr_edge.benchmarks.host", order],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     try:
-        with tempfile.TemporaryFile() as stream:
-            os.dup2(stream.fileno(), 2)
-            interpreter.print_allocations()
-            os.dup2(kept, 2)
-            stream.seek(0)
-            text = stream.read().decode(errors="replace")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-    found = re.search(r"Arena allocation total (\d+) bytes", text)
-    if not found:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ModelError(
-            f"TFLM did not say what arena {path} needs; report this with: {text[:80]!r}."
-        )
-    return int(found.group(1))
+            f"{path} ended {name} with exit status {done.returncode} ({last}); export it again, or "
+            "choose other runtimes by --runtime."
+        ) from error
+    if "error" in answer:
+        raise ModelError(answer["error"])
+    return [(metric, value, unit) for metric, value, unit in answer["figures"]]
 
 
 def _measure(path: Path, name: str, protocol: Protocol) -> list[tuple[str, float, str]]:
-    start = time.perf_counter()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # What the library itself takes is not the artefact's.
+    load_library(name)
+    before = peak_resident_bytes()
     runtime = open_runtime(path, name)
-    shape = (runtime.preprocessing.height, runtime.preprocessing.width, 3)
-    picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    runtime.run(picture)
-    first = time.perf_counter() - start
-    for _ in range(protocol.warm_up):
-        runtime.run(picture)
-    windows: list[list[float]] = []
-    for _ in range(protocol.windows):
-        times: list[float] = []
-        end = time.perf_counter() + protocol.seconds
-        while not times or time.perf_counter() < end:
-            begun = time.perf_counter()
-            runtime.run(picture)
-            times.append(time.perf_counter() - begun)
-        windows.append(times)
-    every = np.concatenate([np.array(window) for window in windows]) * 1e3
-    medians = np.array([np.median(window) for window in windows]) * 1e3
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return [
-        ("latency_median_ms", float(np.median(every)), "ms"),
-        ("latency_p95_ms", float(np.percentile(every, 95)), "ms"),
-        ("latency_spread_ms", float(np.ptp(medians)), "ms"),
-        ("first_call_ms", first * 1e3, "ms"),
-        ("runs", len(every), "count"),
-        ("peak_memory_bytes", (peak - before) * 1024, "bytes"),
+    tensors = random_inputs(runtime.inputs)
+    first = time_run(runtime, tensors)
+    # Now, before the list of times grows.
+    peak = peak_resident_bytes() - before
+    latency = measure_latency(runtime, tensors, protocol)
+    figures = [
+        ("latency_median_ms", latency.median, "ms"),
+        ("latency_p95_ms", latency.p95, "ms"),
+        ("latency_spread_ms", latency.spread, "ms"),
+        ("first_call_ms", first, "ms"),
+        ("runs", float(latency.runs), "count"),
+        ("peak_memory_bytes", float(peak), "bytes"),
     ]
+    if isinstance(runtime, Tflm):
+        figures.append(("arena_bytes", float(runtime.arena_bytes()), "bytes"))
+    return figures
 
 
 if __name__ == "__main__":
-    _path, _name, _protocol = json.loads(sys.argv[1])
+    _order = json.loads(sys.argv[1])
     try:
-        print(json.dumps(_measure(Path(_path), _name, Protocol(**_protocol))))
+        _figures = _measure(Path(_order["path"]), _order["name"], Protocol(**_order["protocol"]))
+        print(json.dumps({"figures": _figures}))
     except VprEdgeError as _error:
-        print(_error, file=sys.stderr)
-        sys.exit(EXPLAINED)
+        print(json.dumps({"error": str(_error)}))

@@ -17,7 +17,7 @@ from vpr_edge.quantize.sensitivity import LayerError
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
 
-INK, FLOAT_COLOR, INT8_COLOR = "#1d2733", "#8a97a6", "#0b7a75"
+FLOAT_COLOR, INT8_COLOR, WEAK_COLOR = "#8a97a6", "#0b7a75", "#c8472f"
 RIGHT, WRONG = (30, 150, 90), (200, 60, 50)
 Picture = NDArray[np.uint8]
 
@@ -83,13 +83,12 @@ def layer_plot(layers: Sequence[LayerError]) -> str:
     """Signal to noise of every layer's int8 map as inline SVG; the weakest five are coloured."""
     known = [n for n in layers if n.op != "input" and np.isfinite(n.snr_db)]
     weakest = sorted(known, key=lambda layer: layer.snr_db)[:5]
-    figure, axes = plt.subplots(figsize=(6.2, 0.155 * len(known) + 0.6))
-    colors = ["#c8472f" if layer in weakest else INT8_COLOR for layer in known]
-    axes.barh([layer.node for layer in known], [layer.snr_db for layer in known], color=colors)
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", labelsize=7)
-    axes.set_ylim(len(known) - 0.4, -0.6)
-    axes.set_xlabel("int8 against float: signal to noise, dB (errors of earlier layers included)")
+    figure, axes = plt.subplots(figsize=(0.2 * len(known) + 0.8, 3.6))
+    colors = [WEAK_COLOR if layer in weakest else INT8_COLOR for layer in known]
+    axes.bar([layer.node for layer in known], [layer.snr_db for layer in known], color=colors)
+    axes.tick_params(axis="x", labelsize=8, rotation=90)
+    axes.set_xlim(-0.8, len(known) - 0.2)
+    axes.set_ylabel("signal to noise, dB")
     return _svg(figure)
 
 

@@ -59,8 +59,9 @@ class Report:
         recall_svg, layers_svg: plots.
         matches: two views with matched keypoints (data URI), and a caption.
         segmented: views, and the legend as (class, css colour).
-        accuracy, latency, memory: rows of the tables.
+        accuracy, files, host: rows of the tables; host holds latency and memory.
         parity: executions compared.
+        protocol: how long latency was measured.
         operators: op list of the TFLite file with counts.
         provenance: (what, value) lines.
     """
@@ -76,10 +77,11 @@ class Report:
     segmented: tuple[SegmentedView, ...]
     legend: tuple[tuple[str, str], ...]
     accuracy: tuple[Row, ...]
-    latency: tuple[Row, ...]
-    memory: tuple[Row, ...]
+    files: tuple[Row, ...]
+    host: tuple[Row, ...]
     parity: tuple[ParityRow, ...]
     parity_caption: str
+    protocol: str
     operators: tuple[tuple[str, int], ...]
     provenance: tuple[tuple[str, str], ...]
 
@@ -93,24 +95,33 @@ def write_report(report: Report, path: Path) -> Path:
     environment = Environment(
         loader=PackageLoader("vpr_edge", "benchmarks"), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["figure"] = _figure
+    environment.filters |= {"figure": _figure, "gap": _gap}
     page = environment.get_template("report.html.j2").render(
         report=report,
         version=__version__,
-        latency=_pivot(report.latency),
         accuracy=_pivot(report.accuracy),
+        files=_pivot(report.files),
+        host=_measured(report.host),
+        parity=_compared(report.parity),
     )
     with atomic_file(path) as scratch:
-        scratch.write_text(page)
+        scratch.write_text(page, encoding="utf-8")
     return path
 
 
 @dataclass(frozen=True)
 class _Pivot:
-    """Rows as a table: a line a (data, metric, unit), a column an (artefact, device)."""
+    """Rows as a table: a line a (data, metric, unit), a column an (artefact, device).
+
+    With two columns each line ends in their difference.
+    """
 
     columns: tuple[tuple[str, str], ...]
     lines: tuple[tuple[str, str, str, tuple[float | None, ...]], ...]
+
+    @property
+    def compares(self) -> bool:
+        return len(self.columns) == 2
 
 
 def _pivot(rows: Sequence[Row]) -> _Pivot:
@@ -124,9 +135,55 @@ def _pivot(rows: Sequence[Row]) -> _Pivot:
     return _Pivot(columns, lines)
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """Rows as a table: a line an (artefact, device), a column a (metric, unit)."""
+
+    figures: tuple[tuple[str, str], ...]
+    lines: tuple[tuple[str, str, tuple[float | None, ...]], ...]
+
+
+def _measured(rows: Sequence[Row]) -> _Measured:
+    figures = tuple(dict.fromkeys((row.metric, row.unit) for row in rows))
+    found = {(row.artefact, row.device, row.metric): row.value for row in rows}
+    lines = tuple(
+        (*ran, tuple(found.get((*ran, metric)) for metric, _ in figures))
+        for ran in dict.fromkeys((row.artefact, row.device) for row in rows)
+    )
+    return _Measured(figures, lines)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Parity as a table: a line a pair of executions, a cell an output."""
+
+    outputs: tuple[str, ...]
+    lines: tuple[tuple[str, str, tuple[ParityRow, ...]], ...]
+
+
+def _compared(rows: Sequence[ParityRow]) -> _Compared:
+    pairs = dict.fromkeys((row.first, row.second) for row in rows)
+    lines = tuple(
+        (*pair, tuple(row for row in rows if (row.first, row.second) == pair)) for pair in pairs
+    )
+    return _Compared(tuple(dict.fromkeys(row.output for row in rows)), lines)
+
+
 def _figure(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     if unit == "fraction":
         return f"{100 * value:.1f} %"
-    return f"{value:,.0f}" if unit in ("bytes", "count") else f"{value:.2f}"
+    if unit in ("bytes", "count"):
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+
+
+def _gap(values: tuple[float | None, ...], unit: str) -> str:
+    """The second value less the first; of shares in percentage points."""
+    first, second = values
+    if first is None or second is None:
+        return ""
+    if unit == "fraction":
+        return f"{100 * (second - first):+.1f}"
+    return f"{second - first:+,.0f}" if unit in ("bytes", "count") else f"{second - first:+.2f}"

@@ -7,17 +7,21 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from vpr_edge.cli import cli
+from vpr_edge.console import run_command
 from vpr_edge.errors import OutputError
 from vpr_edge.files import sha256
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 
+Refused = Callable[..., str]
 COMMAND = str(Path(sys.executable).with_name("vpr-edge"))
 
 
@@ -26,15 +30,21 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
     return subprocess.run(words, capture_output=True, text=True, cwd=cwd)
 
 
-def refused(*arguments: object) -> str:
-    """The one sentence with which a command ends; it must exit with 2 and print no traceback."""
-    done = run(*arguments)
-    assert done.returncode == 2, done
-    assert done.stdout == ""
-    said = done.stderr.splitlines()
-    assert len(said) == 1 and said[0].startswith("vpr-edge: "), done.stderr
-    assert said[0].endswith(".")
-    return said[0]
+@pytest.fixture
+def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
+    """Runs a command that must end with exit 2 and one sentence; returns the sentence."""
+
+    def run_here(*arguments: object) -> str:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_command(partial(cli, [str(argument) for argument in arguments]))
+        stdout, stderr = capfd.readouterr()
+        said = stderr.splitlines()
+        assert ended.value.code == 2 and stdout == ""
+        assert len(said) == 1 and said[0].startswith("vpr-edge: ") and said[0].endswith("."), stderr
+        return str(said[0])
+
+    return run_here
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +86,7 @@ def test_help_of_every_command_shows_an_example_or_its_options() -> None:
 
 def test_eval_prints_rows_of_float_and_int8(places: Path) -> None:
     done = run("eval", "nano", "nano-int8", "--data", places, "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and done.stderr == "", done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert {row["metric"] for row in rows} == {"recall_at_1", "recall_at_5", "recall_at_10"}
     assert {row["artefact"] for row in rows} == {"nano.safetensors", "nano-int8.safetensors"}
@@ -84,7 +94,9 @@ def test_eval_prints_rows_of_float_and_int8(places: Path) -> None:
     assert all(row["value"] == 1.0 for row in rows if row["metric"] == "recall_at_1")
 
 
-def test_bench_measures_every_runtime_of_an_artefact(exported: Path, tmp_path: Path) -> None:
+def test_bench_measures_every_runtime_of_an_artefact(
+    exported: Path, tmp_path: Path, refused: Refused
+) -> None:
     path = exported / "c-array" / "nano.tflite"
     output = tmp_path / "bench.json"
     done = run("bench", path, "--quick", "--json", "--output", output)
@@ -116,7 +128,9 @@ def test_manifest_names_every_file_and_its_digest(exported: Path) -> None:
 def test_an_output_that_exists_is_kept_unless_told_otherwise(exported: Path) -> None:
     folder = exported / "onnx"
     before = (folder / "nano.onnx").stat().st_mtime_ns
-    said = refused("export", "nano", "--target", "onnx", "--output", folder)
+    again = run("export", "nano", "--target", "onnx", "--output", folder)
+    said = again.stderr
+    assert again.returncode == 2 and again.stdout == "" and said.count("\n") == 1
     assert str(folder) in said and "--overwrite" in said
     assert (folder / "nano.onnx").stat().st_mtime_ns == before
     done = run("export", "nano", "--target", "onnx", "--output", folder, "--overwrite")
@@ -124,14 +138,14 @@ def test_an_output_that_exists_is_kept_unless_told_otherwise(exported: Path) -> 
     assert (folder / "nano.onnx").stat().st_mtime_ns > before
 
 
-def test_a_truncated_picture_is_named(places: Path) -> None:
+def test_a_truncated_picture_is_named(places: Path, refused: Refused) -> None:
     picture = sorted((places / "queries").iterdir())[3]
     picture.write_bytes(picture.read_bytes()[:900])
     said = refused("eval", "nano-int8", "--data", places)
     assert str(picture) in said and "truncated" in said
 
 
-def test_a_picture_that_would_fill_the_memory_is_named(places: Path) -> None:
+def test_a_picture_that_would_fill_the_memory_is_named(places: Path, refused: Refused) -> None:
     picture = sorted((places / "queries").iterdir())[0]
     # 200 million pixels, more than twice what Pillow takes for honest; the header is enough.
     head = struct.pack(">IIBBBBB", 20000, 10000, 8, 2, 0, 0, 0)
@@ -141,7 +155,7 @@ def test_a_picture_that_would_fill_the_memory_is_named(places: Path) -> None:
     assert str(picture) in refused("eval", "nano-int8", "--data", places)
 
 
-def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_pictures_is_named(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "database").mkdir()
     (tmp_path / "queries").mkdir()
     assert "holds no images" in refused("eval", "nano", "--data", tmp_path)
@@ -149,7 +163,9 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [".safetensors", ".onnx", ".tflite"])
-def test_an_artefact_cut_short_is_named(kind: str, exported: Path, tmp_path: Path) -> None:
+def test_an_artefact_cut_short_is_named(
+    kind: str, exported: Path, tmp_path: Path, refused: Refused
+) -> None:
     whole = {
         ".safetensors": find_checkpoint("nano"),
         ".onnx": exported / "onnx" / "nano.onnx",
@@ -160,7 +176,9 @@ def test_an_artefact_cut_short_is_named(kind: str, exported: Path, tmp_path: Pat
     assert str(cut) in refused("bench", cut, "--quick")
 
 
-def test_a_checkpoint_of_the_other_kind_and_unknown_names_are_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_the_other_kind_and_unknown_names_are_refused(
+    tmp_path: Path, refused: Refused
+) -> None:
     output = tmp_path / "out"
     assert "vpr-edge quantize" in refused("export", "nano", "--output", output)
     assert "float checkpoint" in refused(
@@ -171,7 +189,9 @@ def test_a_checkpoint_of_the_other_kind_and_unknown_names_are_refused(tmp_path: 
     assert "nanu" in refused("eval", "nanu", "--data", tmp_path)
     assert "nanu" in refused("bench", "nanu", "--quick")
     assert "one of nano, qat" in refused("train", "nanu", "--output", output)
-    assert not output.exists()
+    assert "nano-int8" in refused("quantize", "nano-int8", "--output", output)
+    assert "nano-int8" in refused("quantize", "nano-int8", "--ptq", "--output", output)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
@@ -190,14 +210,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
+def test_a_full_disk_leaves_nothing_half_written(small_disk: Path, refused: Refused) -> None:
     for words in (["nano-int8"], ["nano", "--target", "onnx"]):
         said = refused("export", *words, "--output", small_disk / "out")
         assert str(small_disk / "out" / "nano.onnx") in said and "disk is full" in said
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_full_disk_keeps_what_was_to_be_replaced(small_disk: Path) -> None:
+def test_a_full_disk_keeps_what_was_to_be_replaced(small_disk: Path, refused: Refused) -> None:
     (small_disk / "out").mkdir()
     (small_disk / "out" / "manifest.json").write_text("{}")
     said = refused("export", "nano-int8", "--output", small_disk / "out", "--overwrite")
@@ -230,7 +250,7 @@ def test_an_interrupted_export_or_training_leaves_no_wreck(tmp_path: Path) -> No
     whole.parent.mkdir(parents=True)
     rendered.rename(whole)
     output = tmp_path / "int8.safetensors"
-    words = [COMMAND, "quantize", "nano", "--output", output, "-s", "steps=100000"]
+    words = [COMMAND, "quantize", "nano", "--output", str(output), "-s", "steps=100000"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         for line in process.stderr:

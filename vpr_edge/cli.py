@@ -34,7 +34,11 @@ def cli() -> None:
 @output_option("demo")
 @OVERWRITE
 def demo(output: Path, overwrite: bool) -> None:
-    """Go the whole way on the built-in town and write OUTPUT/report.html."""
+    """Go the whole way and write a report.
+
+    The town is rendered, the shipped nano is exported, measured and judged in float and int8, and
+    OUTPUT/report.html shows it all.
+    """
     from vpr_edge.benchmarks.demo import run_demo
 
     report = run_demo(output, overwrite, lambda line: click.echo(line, err=True), progress)
@@ -44,13 +48,14 @@ def demo(output: Path, overwrite: bool) -> None:
 @cli.command()
 @JSON
 def models(as_json: bool) -> None:
-    """List the networks, and the checkpoints that ship with the package."""
+    """List the networks and shipped checkpoints."""
     from vpr_edge.models.cards import checkpoint_figures
     from vpr_edge.models.checkpoint import shipped_checkpoints
     from vpr_edge.models.zoo import ZOO, build_graph
 
     graphs = {name: build_graph(config) for name, config in ZOO.items()}
-    figures = checkpoint_figures()
+    # By name, so that a float network comes before its int8 form and the difference is int8's.
+    figures = sorted(checkpoint_figures(), key=lambda row: row.artefact)
     if as_json:
         counted = [
             Row(name, "", "", metric, value, "count", "static")
@@ -82,7 +87,9 @@ def models(as_json: bool) -> None:
 @OVERWRITE
 @JSON
 def data(name: str | None, output: Path, overwrite: bool, as_json: bool) -> None:
-    """List the data sets on this machine, or render NAME ("town") and draw a contact sheet.
+    """List data sets, or render the town.
+
+    NAME "town" renders the built-in data set and draws a contact sheet.
 
     \b
     vpr-edge data
@@ -120,7 +127,10 @@ def data(name: str | None, output: Path, overwrite: bool, as_json: bool) -> None
 @cli.command()
 @JSON
 def doctor(as_json: bool) -> None:
-    """Say which tools are here, what each is for, and how to get what is missing."""
+    """Say which tools are here.
+
+    What each is for, and how to get what is missing.
+    """
     from vpr_edge.doctor import diagnose
 
     tools = diagnose()
@@ -154,7 +164,9 @@ def doctor(as_json: bool) -> None:
 def export(
     ckpt: str, target: str, converter: str, data: Path | None, output: Path, overwrite: bool
 ) -> None:
-    """Write CKPT as ONNX, int8 TFLite or a C array, with manifest.json beside it.
+    """Write ONNX, int8 TFLite or a C array.
+
+    CKPT is a file or a shipped checkpoint; manifest.json is written beside the result.
 
     \b
     vpr-edge export nano --target onnx --output float
@@ -195,7 +207,9 @@ def bench(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    """Measure size, latency, memory, arena and recall; of several artefacts also the differences.
+    """Measure latency, memory, size and recall.
+
+    Of several artefacts the differences are printed too.
 
     ARTEFACT is a .onnx, .tflite or .safetensors file, or a shipped checkpoint. A float artefact
     that comes first is what the int8 ones are compared with.
@@ -244,7 +258,9 @@ def bench(
 def evaluate_command(
     artefact: tuple[str, ...], task: str, data: str, runtimes: tuple[str, ...], as_json: bool
 ) -> None:
-    """Measure the accuracy of artefacts (files, or shipped checkpoints) on a data set.
+    """Measure accuracy on a data set.
+
+    ARTEFACT is a .onnx, .tflite or .safetensors file, or a shipped checkpoint.
 
     \b
     vpr-edge eval nano nano-int8 --task places --data town

@@ -16,7 +16,9 @@ from vpr_edge.options import DATA, OVERWRITE, SETTING, output_option
 @output_option("runs/RECIPE")
 @SETTING
 def train(recipe: str, data: Path | None, output: Path, settings: tuple[str, ...]) -> None:
-    """Run a training RECIPE: a YAML file, or one of the package ("nano", "qat").
+    """Run a training recipe.
+
+    RECIPE is a YAML file, or one of the package ("nano", "qat").
 
     The run folder holds the resolved recipe, TensorBoard events, the state to resume from, and at
     the end checkpoint.safetensors. The same command resumes a run that was stopped.
@@ -46,7 +48,9 @@ def quantize(
     settings: tuple[str, ...],
     overwrite: bool,
 ) -> None:
-    """Quantise a float checkpoint CKPT to int8, by default by quantisation-aware training.
+    """Turn a float checkpoint into int8.
+
+    By default by quantisation-aware training.
 
     Without --data the rendered town is all it learns and calibrates from. A run that was stopped
     resumes from OUTPUT.run.

@@ -1,7 +1,6 @@
 """How figures look on a terminal, and how errors and interruptions end a command."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,16 +105,12 @@ def run_command(command: Callable[..., Any]) -> None:
     """Run the command line: a `VprEdgeError` is one sentence and exit 2, Ctrl-C is exit 130."""
     try:
         command(standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(USER_ERROR)
     except VprEdgeError as error:
         click.echo(f"vpr-edge: {error}", err=True)
         sys.exit(USER_ERROR)
-    except BrokenPipeError:
-        # The reader (head, less) has what it wanted; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (click.Abort, KeyboardInterrupt):
         click.echo("vpr-edge: interrupted; what was finished is kept.", err=True)
         sys.exit(INTERRUPTED)

@@ -14,7 +14,7 @@ from vpr_edge.files import sha256
 class _Page(HTMLParser):
     """Collects headings, links out of the page, pictures, and the depth of open elements."""
 
-    VOID = ("meta", "img", "br", "link", "path", "use", "rect")
+    VOID = ("meta", "img", "br", "wbr", "link", "path", "use", "rect")
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.quantize.networks import GEM, images, int8_model
+from vpr_edge.benchmarks.runtime_files import Tflm
 from vpr_edge.benchmarks.runtimes import RUNTIMES, open_runtime, place_descriptor, runtimes_for
 from vpr_edge.errors import ModelError
 from vpr_edge.export.package import export
@@ -40,7 +41,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def test_onnx_runtime_computes_what_torch_computes(artefacts) -> None:
+def test_onnx_runtime_computes_what_torch_computes(artefacts: dict[str, Path]) -> None:
     torch, onnx = open_runtime(artefacts["float"]), open_runtime(artefacts["float onnx"])
     assert (torch.name, onnx.name) == ("torch", "onnxruntime")
     for picture in pictures(3, seed=1):
@@ -52,7 +53,7 @@ def test_onnx_runtime_computes_what_torch_computes(artefacts) -> None:
 
 
 @pytest.mark.parametrize("other", ["litert-reference", "integer"])
-def test_the_integer_executions_equal_tflm_exactly(other: str, artefacts) -> None:
+def test_the_integer_executions_equal_tflm_exactly(other: str, artefacts: dict[str, Path]) -> None:
     oracle = open_runtime(artefacts["tflite"], "tflm")
     runtime = open_runtime(artefacts["int8" if other == "integer" else "tflite"], other)
     for picture in pictures(3, seed=2):
@@ -65,7 +66,7 @@ def test_the_integer_executions_equal_tflm_exactly(other: str, artefacts) -> Non
             np.testing.assert_array_equal(maps[name], value, err_msg=name)
 
 
-def test_int8_describes_a_picture_as_float_does(artefacts) -> None:
+def test_int8_describes_a_picture_as_float_does(artefacts: dict[str, Path]) -> None:
     reference = open_runtime(artefacts["float"])
     for key in ("int8", "int8 onnx", "tflite"):
         for name in runtimes_for(artefacts[key]):
@@ -76,13 +77,15 @@ def test_int8_describes_a_picture_as_float_does(artefacts) -> None:
                 assert vector @ place_descriptor(reference, picture) > 0.98, name
 
 
-def test_every_artefact_declares_the_same_of_itself(artefacts) -> None:
+def test_every_artefact_declares_the_same_of_itself(artefacts: dict[str, Path]) -> None:
     declared = [open_runtime(path).declaration for path in artefacts.values()]
     assert all(declaration == declared[0] for declaration in declared)
     assert declared[0].transforms["place"] == {"root": None, "gain": None}
 
 
-def test_the_arena_holds_at_least_the_two_sides_of_the_widest_operation(artefacts) -> None:
+def test_the_arena_holds_at_least_the_two_sides_of_the_widest_operation(
+    artefacts: dict[str, Path],
+) -> None:
     graph = load_checkpoint(artefacts["int8"]).graph
     sizes = {node.name: int(np.prod(node.shape)) for node in graph.nodes}
     # An operation's inputs and its result lie in the arena together.
@@ -90,6 +93,7 @@ def test_the_arena_holds_at_least_the_two_sides_of_the_widest_operation(artefact
         sizes[node.name] + sum(sizes[name] for name in set(node.inputs)) for node in graph.nodes
     )
     runtime = open_runtime(artefacts["tflite"], "tflm")
+    assert isinstance(runtime, Tflm)
     assert widest <= runtime.arena_bytes() < 4 * widest
 
 
@@ -117,7 +121,7 @@ def test_gains_of_a_gem_place_reach_every_runtime(tmp_path: Path) -> None:
     np.testing.assert_array_equal(vectors[0], vectors[2])
 
 
-def test_a_runtime_that_does_not_fit_is_refused(artefacts) -> None:
+def test_a_runtime_that_does_not_fit_is_refused(artefacts: dict[str, Path]) -> None:
     with pytest.raises(ModelError, match="choose litert or litert-reference or tflm"):
         open_runtime(artefacts["tflite"], "onnxruntime")
     with pytest.raises(ModelError, match="does not exist"):

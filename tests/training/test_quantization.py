@@ -63,7 +63,6 @@ def test_a_calibrated_network_runs_and_survives_the_file(town: Path, tmp_path: P
         np.testing.assert_array_equal(after[name], value)
 
 
-def test_an_int8_checkpoint_is_not_calibrated_again(town: Path) -> None:
-    recipe = qat_recipe("nano-int8", None, ("teacher=''",))
-    with pytest.raises(CheckpointError, match="float checkpoint"):
-        calibrated(recipe, find_checkpoint("nano-int8"), None)
+def test_an_int8_checkpoint_is_refused_before_any_work() -> None:
+    with pytest.raises(CheckpointError, match="nano-int8 is an int8 checkpoint already"):
+        qat_recipe("nano-int8", None, ())

@@ -89,6 +89,7 @@ def test_qat_ends_with_an_int8_checkpoint_of_the_same_network(tmp_path, data) ->
 def test_overrides_reach_nested_settings_and_mistakes_are_named() -> None:
     recipe = load_recipe("nano", ("batch.place_pairs=5", "learning_rate=1e-4", "seed=7"))
     assert (recipe.batch.place_pairs, recipe.learning_rate, recipe.seed) == (5, 1e-4, 7)
+    assert load_recipe("nano", ("teacher=",)).teacher == ""
     with pytest.raises(CheckpointError, match="no setting 'learning_rte'"):
         load_recipe("nano", ("learning_rte=1",))
     with pytest.raises(CheckpointError, match="steps must be int"):

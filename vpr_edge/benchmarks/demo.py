@@ -57,7 +57,7 @@ TOWN = TownConfig(splits=("test",))
 FLOAT, INT8 = "nano", "nano-int8"
 DEEPEST_RANK = 20
 PARITY_IMAGES = 8
-KEYPOINT_PAIRS = 24
+KEYPOINT_PAIRS = 80
 DRAWN_KEYPOINTS = 100
 
 

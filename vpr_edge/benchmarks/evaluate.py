@@ -1,6 +1,6 @@
 """The accuracy of an artefact itself on a named data set, as rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,7 +64,7 @@ def evaluate(
         ]
     if task == "segmentation":
         return segmentation_rows(runtime, load_segmentation(data), progress)
-    return keypoint_rows(runtime, *homography_pairs(resolve(data)))
+    return keypoint_rows(runtime, *homography_pairs(resolve(data)), progress)
 
 
 def describer(runtime: Runtime) -> Describe:
@@ -132,11 +132,16 @@ def recall_rows(scores: PlaceScores, artefact: str, device: str) -> list[Row]:
     ]
 
 
-def keypoint_rows(runtime: Runtime, terms: str, pairs: Iterable[HomographyPair]) -> list[Row]:
+def keypoint_rows(
+    runtime: Runtime,
+    terms: str,
+    pairs: Sequence[HomographyPair],
+    progress: Progress | None = None,
+) -> list[Row]:
     """The figures of the homography protocol, at the artefact's own input size, k = 300."""
     fit: Preprocessing = runtime.preprocessing
     size = (fit.height, fit.width)
-    scores = evaluate_keypoints(detector(runtime), pairs, size)
+    scores = evaluate_keypoints(detector(runtime), _told(pairs, progress), size)
     data = f"{terms}, {size[1]}x{size[0]}, k 300"
     return score_rows(scores, runtime.path.name, f"host/{runtime.name}", data)
 
@@ -199,6 +204,13 @@ def parity_rows(runtime: Runtime, folder: Path) -> list[Row]:
         ]
         rows += [Row(runtime.path.name, device, data, *f, "measured") for f in figures]
     return rows
+
+
+def _told(pairs: Sequence[HomographyPair], progress: Progress | None) -> Iterator[HomographyPair]:
+    for number, pair in enumerate(pairs, start=1):
+        yield pair
+        if progress:
+            progress(number, len(pairs))
 
 
 def _need(runtime: Runtime, maps: dict[str, NDArray[np.float32]], names: tuple[str, ...]) -> None:

@@ -51,6 +51,8 @@ def runtimes_for(path: Path) -> tuple[str, ...]:
         ModelError: no file, or a kind of file that nothing here runs.
         CheckpointError: a checkpoint that cannot be read.
     """
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; give the .onnx, .tflite or .safetensors file in it.")
     if not path.is_file():
         raise ModelError(f"{path} does not exist; export an artefact first (vpr-edge export).")
     if path.suffix not in RUNTIMES:

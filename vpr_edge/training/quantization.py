@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from vpr_edge.models.zoo import NetworkConfig, network_config
 from vpr_edge.quantize.post_training import post_training
@@ -16,7 +17,17 @@ CALIBRATION_IMAGES = 200
 
 
 def qat_recipe(checkpoint: str, data: Path | None, settings: tuple[str, ...]) -> Recipe:
-    """The recipe "qat" for a checkpoint; without a data folder it takes the town alone."""
+    """The recipe "qat" for a checkpoint; without a data folder it takes the town alone.
+
+    Raises:
+        CheckpointError: the checkpoint is not a float one, or a setting does not exist.
+    """
+    # Now, before pictures are rendered and a run folder is made.
+    if load_checkpoint(find_checkpoint(checkpoint)).kind != "float":
+        raise CheckpointError(
+            f"{checkpoint} is an int8 checkpoint already; give the float checkpoint it was made "
+            "from."
+        )
     alone = () if data else ("sources={town: 1.0}",)
     return load_recipe("qat", (f"init={checkpoint}", *alone, *settings))
 

@@ -105,7 +105,8 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
             *parents, last = key.split(".")
             for parent in parents:
                 target = target.setdefault(parent, {})
-            target[last] = yaml.safe_load(value)
+            # YAML reads nothing as null; here it is the empty name.
+            target[last] = yaml.safe_load(value) if value else ""
         return _build(Recipe(), values)
     except OSError as error:
         raise CheckpointError(

@@ -1,0 +1,5 @@
+"""Networks as graphs, the zoo of named configurations, checkpoints and their cards.
+
+From outside import `graph`, `zoo` and `checkpoint`, which need no torch; `network` is the trainable
+torch module of a graph.
+"""

@@ -37,10 +37,7 @@ def test_integer_pass_equals_tflm_at_every_tensor(name: str, tmp_path: Path) -> 
 
 
 def test_shipped_int8_checkpoint_equals_tflm_on_real_images(shared: Path, tmp_path: Path) -> None:
-    path = shipped_checkpoints().get("nano-int8")
-    if path is None:
-        pytest.skip("no int8 checkpoint is shipped")
-    model = Int8Model.from_checkpoint(load_checkpoint(path))
+    model = Int8Model.from_checkpoint(load_checkpoint(shipped_checkpoints()["nano-int8"]))
     files = sorted(shared.rglob("*.jpg"))
     files = files[:: max(1, len(files) // 50)][:50]
     pictures = np.stack([model.preprocessing.fit(read_image(file)) for file in files])

@@ -49,7 +49,7 @@ def demo(output: Path, overwrite: bool) -> None:
 @JSON
 def models(as_json: bool) -> None:
     """List the networks and shipped checkpoints."""
-    from vpr_edge.models.cards import checkpoint_figures
+    from vpr_edge.benchmarks.cards import checkpoint_figures
     from vpr_edge.models.checkpoint import shipped_checkpoints
     from vpr_edge.models.zoo import ZOO, build_graph
 

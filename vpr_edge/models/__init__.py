@@ -1,4 +1,4 @@
-"""Networks as graphs, the zoo of named configurations, checkpoints and their cards.
+"""Networks as graphs, the zoo of named configurations, checkpoints.
 
 From outside import `graph`, `zoo` and `checkpoint`, which need no torch; `network` is the trainable
 torch module of a graph.

@@ -41,6 +41,8 @@ class TfliteTensor:
         zero_point: int64, as many as scales.
         axis: the axis that a scale per channel belongs to.
         values: the data of a constant; None for an activation.
+        signature: the shape with -1 where the file calls a dimension dynamic.
+        variable: whether the tensor keeps its value from run to run (an LSTM's state).
     """
 
     name: str
@@ -50,16 +52,22 @@ class TfliteTensor:
     zero_point: NDArray[np.int64]
     axis: int
     values: NDArray[Any] | None
+    signature: tuple[int, ...] = ()
+    variable: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class TfliteOperator:
-    """One operator: builtin name, version, indices of the tensors it reads (-1 is none), writes."""
+    """One operator: builtin name, version, indices of the tensors it reads (-1 is none), writes.
+
+    `options` is the schema's object of builtin options; None where the file has none.
+    """
 
     code: str
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    options: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +137,11 @@ def op_list(tflite_path: Path) -> tuple[str, ...]:
 
 
 def _parse(model: Any) -> TfliteFile:
+    if len(model.subgraphs) != 1:
+        raise ValueError("control flow between subgraphs")
     subgraph = model.subgraphs[0]
+    if min(*_integers(subgraph.inputs), *_integers(subgraph.outputs), 0, 0) < 0:
+        raise IndexError("a negative tensor index")
     tensors = tuple(_tensor(tensor, model.buffers) for tensor in subgraph.tensors)
     operators = []
     for operator in subgraph.operators if subgraph.operators is not None else ():
@@ -138,7 +150,11 @@ def _parse(model: Any) -> TfliteFile:
         name = code.customCode.decode() if code.customCode else _CODES[number]
         operators.append(
             TfliteOperator(
-                name, code.version, _integers(operator.inputs), _integers(operator.outputs)
+                name,
+                code.version,
+                _integers(operator.inputs),
+                _integers(operator.outputs),
+                operator.builtinOptions,
             )
         )
     return TfliteFile(
@@ -160,6 +176,9 @@ def _integers(values: NDArray[np.int32] | None) -> tuple[int, ...]:
 def _tensor(tensor: Any, buffers: list[Any]) -> TfliteTensor:
     shape, dtype = _integers(tensor.shape), np.dtype(_DTYPES[tensor.type])
     data = buffers[tensor.buffer].data
+    if data is not None and len(data) == 0:
+        # Some converters give activations an empty buffer.
+        data = None
     parameters = tensor.quantization
     quantized = parameters is not None and parameters.scale is not None
     return TfliteTensor(
@@ -170,4 +189,6 @@ def _tensor(tensor: Any, buffers: list[Any]) -> TfliteTensor:
         zero_point=np.array(parameters.zeroPoint if quantized else [], np.int64),
         axis=int(parameters.quantizedDimension) if quantized else 0,
         values=None if data is None else np.frombuffer(bytes(data), dtype).reshape(shape),
+        signature=_integers(tensor.shapeSignature),
+        variable=bool(tensor.isVariable),
     )

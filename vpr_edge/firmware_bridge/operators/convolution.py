@@ -1,0 +1,251 @@
+"""CONV_2D and DEPTHWISE_CONV_2D, int8."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.operator import (
+    Constant,
+    Kernel,
+    Operator,
+    Scratch,
+    Values,
+    c_struct,
+    parameters,
+)
+from vpr_edge.firmware_bridge.requantize import (
+    Requantization,
+    channel_requantization,
+    check_accumulators,
+)
+from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
+
+WORD = 4
+
+
+@dataclass(frozen=True, eq=False)
+class WindowedWeights(Operator):
+    """What both convolutions have.
+
+    Attributes:
+        window: the geometry.
+        zero_point: of the input.
+        requantization: from sums to outputs.
+    """
+
+    window: Window
+    zero_point: int
+    requantization: Requantization
+
+    @property
+    def source(self) -> Tensor:
+        """The image."""
+        tensor = self.inputs[0]
+        assert tensor is not None
+        return tensor
+
+    @property
+    def weights(self) -> NDArray[np.int8]:
+        """As the file has them."""
+        tensor = self.inputs[1]
+        assert tensor is not None and tensor.values is not None
+        return tensor.values
+
+    def clearance(self, index: int) -> int | None:
+        """See `Operator`."""
+        return self.window.clearance(self.source.shape[3], self.outputs[0].shape[3])
+
+    def geometry(self) -> dict[str, Any]:
+        """The fields of the kernel's C struct that both convolutions share."""
+        w = self.window
+        return {
+            "in_rows": w.source[0],
+            "in_columns": w.source[1],
+            "in_channels": self.source.shape[3],
+            "out_rows": w.result[0],
+            "out_columns": w.result[1],
+            "kernel_rows": w.kernel[0],
+            "kernel_columns": w.kernel[1],
+            "stride_rows": w.stride[0],
+            "stride_columns": w.stride[1],
+            "dilation_rows": w.dilation[0],
+            "dilation_columns": w.dilation[1],
+            "pad_top": w.pad[0],
+            "pad_left": w.pad[1],
+        }
+
+
+def _inputs(node: Node) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """Image, weights, bias and output, their types checked."""
+    node.expect((2, 3))
+    source = node.input(0, "int8", rank=4)
+    weights = node.constant(1, "int8", rank=4)
+    has_bias = len(node.inputs) > 2 and node.inputs[2] is not None
+    bias = node.constant(2, "int32") if has_bias else None
+    output = node.output(0, "int8", rank=4)
+    batch_of_one(node, source, output)
+    return source, weights, bias, output
+
+
+class Convolution(WindowedWeights):
+    """CONV_2D. Grouped weights are spread out with zeros, so that there is one kernel."""
+
+    code = "CONV_2D"
+
+    @classmethod
+    def from_node(cls, node: Node) -> Self:
+        """See `Operator`."""
+        source, weights, bias, output = _inputs(node)
+        channels, rows, columns, depth = weights.shape
+        groups = source.shape[3] // depth
+        if groups * depth != source.shape[3] or channels % groups or output.shape[3] != channels:
+            raise node.refuse(
+                f"the weights {list(weights.shape)} do not fit {source.shape[3]} input and "
+                f"{output.shape[3]} output channels",
+                "the file is corrupt, so convert the model again",
+                weights,
+            )
+        requantization = channel_requantization(node, source, weights, bias, channels)
+        assert weights.values is not None
+        check_accumulators(node, weights.values.reshape(channels, -1), requantization)
+        window = read_window(node, source, (rows, columns), output)
+        return cls(node, window, node.affine(source).zero_point, requantization)
+
+    @property
+    def dense(self) -> NDArray[np.int8]:
+        """Weights [O, rows, columns, input channels], groups spread out."""
+        weights, depth = self.weights, self.source.shape[3]
+        groups = depth // weights.shape[3]
+        if groups == 1:
+            return weights
+        spread = np.zeros((*weights.shape[:3], depth), np.int8)
+        for o, block in enumerate(weights):
+            start = o // (len(weights) // groups) * block.shape[-1]
+            spread[o, ..., start : start + block.shape[-1]] = block
+        return spread
+
+    @property
+    def macs(self) -> int:
+        """See `Operator`."""
+        return int(np.prod(self.window.result)) * self.weights.size
+
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """See `Operator`."""
+        assert values[0] is not None
+        image = values[0][0].astype(np.int64) - self.zero_point
+        dense = self.dense.astype(np.float64)
+        # Float64 products and sums of these integers are exact below 2^53.
+        sums = sum(
+            tap.astype(np.float64) @ dense[:, index // dense.shape[2], index % dense.shape[2]].T
+            for index, tap in enumerate(self.window.taps(image, 0))
+        )
+        return (self.requantization.apply(np.asarray(sums).astype(np.int64), np.dtype("i1"))[None],)
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one output channel's weights to the next one's."""
+        depth = int(np.prod(self.dense.shape[1:]))
+        return -(-depth // WORD) * WORD
+
+    @property
+    def scratch_bytes(self) -> int:
+        """See `Operator`: what the hungriest variant takes (vpr_conv_dsp_s8.h)."""
+        return 5 * self.stride
+
+    def kernel(self) -> Kernel:
+        """See `Operator`."""
+        dense = self.dense.reshape(len(self.dense), -1)
+        packed = np.zeros((len(dense), self.stride), np.int8)
+        packed[:, : dense.shape[1]] = dense
+        q = self.requantization
+        folded = q.bias.astype(np.int64) - self.zero_point * dense.astype(np.int64).sum(axis=1)
+        shape = self.geometry() | {"out_channels": len(dense), "weight_stride": self.stride}
+        return Kernel(
+            "vpr_conv_s8.h",
+            "conv_s8",
+            parameters(
+                [
+                    ("const int8_t *input", self.source),
+                    ("int32_t input_zero_point", str(self.zero_point)),
+                    ("const int8_t *weights", Constant("weights", packed)),
+                    ("const int32_t *bias", Constant("bias", folded.astype(np.int32))),
+                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
+                    ("const int8_t *shift", Constant("shift", q.shift)),
+                    ("int8_t *output", self.outputs[0]),
+                    ("void *scratch", Scratch()),
+                ]
+            ),
+            f"const struct vpr_conv shape = {c_struct(**shape)};\n"
+            f"const struct vpr_channels channels = {q.c_channels()};\n"
+            f"const struct vpr_range range = {q.range.c()};\n"
+            "vpr_conv_s8(shape, input, input_zero_point, channels, range, output, scratch);",
+        )
+
+
+class DepthwiseConvolution(WindowedWeights):
+    """DEPTHWISE_CONV_2D."""
+
+    code = "DEPTHWISE_CONV_2D"
+
+    @classmethod
+    def from_node(cls, node: Node) -> Self:
+        """See `Operator`."""
+        source, weights, bias, output = _inputs(node)
+        _, rows, columns, channels = weights.shape
+        if weights.shape[0] != 1 or channels % source.shape[3] or output.shape[3] != channels:
+            raise node.refuse(
+                f"the weights {list(weights.shape)} do not fit {source.shape[3]} input and "
+                f"{output.shape[3]} output channels",
+                "the file is corrupt, so convert the model again",
+                weights,
+            )
+        requantization = channel_requantization(node, source, weights, bias, channels)
+        assert weights.values is not None
+        check_accumulators(node, weights.values.reshape(-1, channels).T, requantization)
+        window = read_window(node, source, (rows, columns), output)
+        return cls(node, window, node.affine(source).zero_point, requantization)
+
+    @property
+    def macs(self) -> int:
+        """See `Operator`."""
+        return int(np.prod(self.window.result)) * self.weights.size
+
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """See `Operator`."""
+        assert values[0] is not None
+        weights = self.weights.astype(np.int64)[0]
+        repeat = weights.shape[2] // self.source.shape[3]
+        image = np.repeat(values[0][0].astype(np.int64) - self.zero_point, repeat, axis=2)
+        sums = sum(
+            tap * weights[index // weights.shape[1], index % weights.shape[1]]
+            for index, tap in enumerate(self.window.taps(image, 0))
+        )
+        return (self.requantization.apply(np.asarray(sums), np.dtype("i1"))[None],)
+
+    def kernel(self) -> Kernel:
+        """See `Operator`."""
+        q = self.requantization
+        multiplier = self.weights.shape[3] // self.source.shape[3]
+        return Kernel(
+            "vpr_depthwise_s8.h",
+            "depthwise_s8",
+            parameters(
+                [
+                    ("const int8_t *input", self.source),
+                    ("int32_t input_zero_point", str(self.zero_point)),
+                    ("const int8_t *weights", Constant("weights", self.weights)),
+                    ("const int32_t *bias", Constant("bias", q.bias)),
+                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
+                    ("const int8_t *shift", Constant("shift", q.shift)),
+                    ("int8_t *output", self.outputs[0]),
+                ]
+            ),
+            f"const struct vpr_depthwise shape = "
+            f"{c_struct(**self.geometry(), multiplier=multiplier)};\n"
+            f"const struct vpr_channels channels = {q.c_channels()};\n"
+            f"const struct vpr_range range = {q.range.c()};\n"
+            "vpr_depthwise_s8(shape, input, input_zero_point, channels, range, output);",
+        )

@@ -1,0 +1,91 @@
+/* What every kernel needs: inlining, requantisation, clamping, unaligned words.
+ *
+ * Right shifts of negative numbers are taken to be arithmetic, as every compiler for a
+ * microcontroller makes them.
+ */
+#ifndef VPR_COMMON_H
+#define VPR_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A kernel is inlined into each layer's function, where its shape is a compile-time constant. */
+#if defined(__GNUC__) || defined(__clang__)
+#define VPR_INLINE static inline __attribute__((always_inline))
+#else
+#define VPR_INLINE static inline
+#endif
+
+/* -DVPR_PORTABLE_ONLY turns the fast variants off, to compare with them. */
+#if !defined(VPR_PORTABLE_ONLY) && (defined(__GNUC__) || defined(__clang__))
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define VPR_MVE 1
+#endif
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32)
+#define VPR_DSP 1
+#endif
+#endif
+
+/* The output's zero point and the range of its fused activation, all within its integer type. */
+struct vpr_range {
+    int32_t zero_point, low, high;
+};
+
+/* What a layer with weights has by output channel. */
+struct vpr_channels {
+    const int8_t *weights;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift;
+    int32_t right_only; /* whether all shifts are below 0; a compile-time constant */
+};
+
+/* The high half of 2 a b, rounded: gemmlowp's saturating rounding doubling high multiplication
+ * for b >= 0, where it cannot saturate. */
+VPR_INLINE int32_t vpr_high_mul(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* x / 2^exponent, rounded to nearest and half away from zero; exponent in [0, 31]. */
+VPR_INLINE int32_t vpr_shift_right(int32_t x, int32_t exponent)
+{
+    if (exponent == 0) {
+        return x;
+    }
+    return (int32_t)(((int64_t)x + (x >> 31) + ((int64_t)1 << (exponent - 1))) >> exponent);
+}
+
+/* x * multiplier * 2^(shift - 31): TFLite's MultiplyByQuantizedMultiplier with two roundings. */
+VPR_INLINE int32_t vpr_requantize(int32_t x, int32_t multiplier, int32_t shift)
+{
+    if (shift > 0) {
+        return vpr_high_mul((int32_t)((uint32_t)x << shift), multiplier);
+    }
+    return vpr_shift_right(vpr_high_mul(x, multiplier), -shift);
+}
+
+VPR_INLINE int32_t vpr_clamp(int32_t x, int32_t low, int32_t high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+/* Requantise, add the zero point, clamp. */
+VPR_INLINE int8_t vpr_to_s8(int32_t x, int32_t multiplier, int32_t shift,
+                            const struct vpr_range range)
+{
+    return (int8_t)vpr_clamp(vpr_requantize(x, multiplier, shift) + range.zero_point, range.low,
+                             range.high);
+}
+
+/* Four bytes from any address. */
+VPR_INLINE uint32_t vpr_load_u32(const int8_t *from)
+{
+    uint32_t word;
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+#endif /* VPR_COMMON_H */

@@ -1,0 +1,76 @@
+/* CONV_2D, int8: patches of the input against rows of weights.
+ *
+ * The bias has the input's zero point folded in, so that a tap outside the image counts as one that
+ * holds the zero point. Weights are rows of one output channel each, in the order rows, columns,
+ * input channels, filled with zeros to a multiple of 4.
+ */
+#ifndef VPR_CONV_S8_H
+#define VPR_CONV_S8_H
+
+#include "vpr_common.h"
+
+struct vpr_conv {
+    int32_t in_rows, in_columns, in_channels;
+    int32_t out_rows, out_columns, out_channels;
+    int32_t kernel_rows, kernel_columns, stride_rows, stride_columns;
+    int32_t dilation_rows, dilation_columns, pad_top, pad_left;
+    int32_t weight_stride; /* bytes from one output channel's weights to the next one's */
+};
+
+VPR_INLINE int32_t vpr_conv_depth(const struct vpr_conv s)
+{
+    return s.kernel_rows * s.kernel_columns * s.in_channels;
+}
+
+/* Copies one row of a patch; the taps lie `dilation_columns` apart from `column` on. */
+VPR_INLINE void vpr_conv_patch_row_s8(const struct vpr_conv s, const int8_t *row, int32_t column,
+                                      int8_t zero_point, int8_t *patch)
+{
+    if (s.dilation_columns == 1 && column >= 0 && column + s.kernel_columns <= s.in_columns) {
+        memcpy(patch, row + column * s.in_channels,
+               (size_t)(s.kernel_columns * s.in_channels));
+        return;
+    }
+    for (int32_t k = 0; k < s.kernel_columns; ++k) {
+        const int32_t x = column + k * s.dilation_columns;
+        if (x >= 0 && x < s.in_columns) {
+            memcpy(patch, row + x * s.in_channels, (size_t)s.in_channels);
+        } else {
+            memset(patch, zero_point, (size_t)s.in_channels);
+        }
+        patch += s.in_channels;
+    }
+}
+
+/* Gathers the patch of output pixel (y, x), in the weights' order. */
+VPR_INLINE void vpr_conv_patch_s8(const struct vpr_conv s, const int8_t *input, int32_t y,
+                                  int32_t x, int8_t zero_point, int8_t *patch)
+{
+    const int32_t width = s.kernel_columns * s.in_channels;
+    for (int32_t k = 0; k < s.kernel_rows; ++k) {
+        const int32_t row = y * s.stride_rows - s.pad_top + k * s.dilation_rows;
+        if (row >= 0 && row < s.in_rows) {
+            vpr_conv_patch_row_s8(s, input + row * s.in_columns * s.in_channels,
+                                  x * s.stride_columns - s.pad_left, zero_point, patch);
+        } else {
+            memset(patch, zero_point, (size_t)width);
+        }
+        patch += width;
+    }
+}
+
+VPR_INLINE int vpr_conv_is_pointwise(const struct vpr_conv s)
+{
+    return s.kernel_rows == 1 && s.kernel_columns == 1 && s.stride_rows == 1 &&
+           s.stride_columns == 1 && s.pad_top == 0 && s.pad_left == 0;
+}
+
+#if defined(VPR_MVE)
+#include "vpr_conv_mve_s8.h"
+#elif defined(VPR_DSP)
+#include "vpr_conv_dsp_s8.h"
+#else
+#include "vpr_conv_portable_s8.h"
+#endif
+
+#endif /* VPR_CONV_S8_H */

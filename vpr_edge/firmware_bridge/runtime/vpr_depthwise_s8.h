@@ -1,0 +1,137 @@
+/* DEPTHWISE_CONV_2D, int8: every channel of the input under its own kernel.
+ *
+ * Weights lie in the order rows, columns, output channels. Taps outside the image are skipped.
+ */
+#ifndef VPR_DEPTHWISE_S8_H
+#define VPR_DEPTHWISE_S8_H
+
+#include "vpr_common.h"
+#if defined(VPR_MVE)
+#include "vpr_mve.h"
+#elif defined(VPR_DSP)
+#include "vpr_dsp.h"
+#endif
+
+struct vpr_depthwise {
+    int32_t in_rows, in_columns, in_channels;
+    int32_t out_rows, out_columns, multiplier; /* output channels an input channel */
+    int32_t kernel_rows, kernel_columns, stride_rows, stride_columns;
+    int32_t dilation_rows, dilation_columns, pad_top, pad_left;
+};
+
+/* The taps from `first` up to `end` of one axis lie inside the image. */
+struct vpr_taps {
+    int32_t first, end;
+};
+
+VPR_INLINE struct vpr_taps vpr_taps_inside(int32_t origin, int32_t size, int32_t kernel,
+                                           int32_t dilation)
+{
+    struct vpr_taps taps = {0, kernel};
+    while (taps.first < kernel && origin + taps.first * dilation < 0) {
+        ++taps.first;
+    }
+    while (taps.end > taps.first && origin + (taps.end - 1) * dilation >= size) {
+        --taps.end;
+    }
+    return taps;
+}
+
+/* All output channels of one pixel; `origin` is where the tap (0, 0) lies, inside or not. */
+VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_t *input,
+                                       int32_t origin_row, int32_t origin_column,
+                                       const struct vpr_taps rows, const struct vpr_taps columns,
+                                       int32_t zero_point, const struct vpr_channels c,
+                                       const struct vpr_range range, int8_t *output)
+{
+    const int32_t channels = s.in_channels * s.multiplier;
+    int32_t o = 0;
+#if defined(VPR_MVE)
+    if (s.multiplier == 1) {
+        for (; o < channels; o += 4) {
+            const mve_pred16_t lanes = vctp32q((uint32_t)(channels - o));
+            int32x4_t sums = vldrwq_z_s32(c.bias + o, lanes);
+            for (int32_t j = rows.first; j < rows.end; ++j) {
+                const int32_t row = (origin_row + j * s.dilation_rows) * s.in_columns;
+                for (int32_t i = columns.first; i < columns.end; ++i) {
+                    const int32_t at = row + origin_column + i * s.dilation_columns;
+                    const int32x4_t x = vldrbq_z_s32(input + at * channels + o, lanes);
+                    const int32x4_t w = vldrbq_z_s32(
+                        c.weights + (j * s.kernel_columns + i) * channels + o, lanes);
+                    sums = vaddq_s32(sums, vmulq_s32(vsubq_n_s32(x, zero_point), w));
+                }
+            }
+            vpr_output_mve_s8(sums, c, o, lanes, range, output + o);
+        }
+    }
+#elif defined(VPR_DSP)
+    if (s.multiplier == 1) {
+        const uint32_t offset = (uint32_t)(uint16_t)(-zero_point) * 0x10001u;
+        for (; o + 4 <= channels; o += 4) {
+            int32_t sum0 = c.bias[o], sum1 = c.bias[o + 1];
+            int32_t sum2 = c.bias[o + 2], sum3 = c.bias[o + 3];
+            for (int32_t j = rows.first; j < rows.end; ++j) {
+                const int32_t row = (origin_row + j * s.dilation_rows) * s.in_columns;
+                for (int32_t i = columns.first; i < columns.end; ++i) {
+                    const int32_t at = row + origin_column + i * s.dilation_columns;
+                    const uint32_t x = vpr_load_u32(input + at * channels + o);
+                    const uint32_t w =
+                        vpr_load_u32(c.weights + (j * s.kernel_columns + i) * channels + o);
+                    const uint32_t x02 = vpr_sxtab16(offset, x), w02 = vpr_sxtb16(w);
+                    const uint32_t x13 = vpr_sxtab16_ror8(offset, x), w13 = vpr_sxtb16_ror8(w);
+                    sum0 = vpr_smlabb(x02, w02, sum0);
+                    sum1 = vpr_smlabb(x13, w13, sum1);
+                    sum2 = vpr_smlatt(x02, w02, sum2);
+                    sum3 = vpr_smlatt(x13, w13, sum3);
+                }
+            }
+            output[o] = vpr_output_dsp_s8(sum0, c, o, range);
+            output[o + 1] = vpr_output_dsp_s8(sum1, c, o + 1, range);
+            output[o + 2] = vpr_output_dsp_s8(sum2, c, o + 2, range);
+            output[o + 3] = vpr_output_dsp_s8(sum3, c, o + 3, range);
+        }
+    }
+#endif
+    for (; o < channels; ++o) {
+        int32_t sum = c.bias[o];
+        for (int32_t j = rows.first; j < rows.end; ++j) {
+            const int32_t row = (origin_row + j * s.dilation_rows) * s.in_columns;
+            for (int32_t i = columns.first; i < columns.end; ++i) {
+                const int32_t at = row + origin_column + i * s.dilation_columns;
+                sum += (input[at * s.in_channels + o / s.multiplier] - zero_point) *
+                       c.weights[(j * s.kernel_columns + i) * channels + o];
+            }
+        }
+        output[o] = vpr_to_s8(sum, c.multiplier[o], c.shift[o], range);
+    }
+}
+
+VPR_INLINE void vpr_depthwise_s8(const struct vpr_depthwise s, const int8_t *input,
+                                 int32_t zero_point, const struct vpr_channels c,
+                                 const struct vpr_range range, int8_t *output)
+{
+    const struct vpr_taps all_rows = {0, s.kernel_rows}, all_columns = {0, s.kernel_columns};
+    for (int32_t y = 0; y < s.out_rows; ++y) {
+        const int32_t row = y * s.stride_rows - s.pad_top;
+        const struct vpr_taps rows =
+            vpr_taps_inside(row, s.in_rows, s.kernel_rows, s.dilation_rows);
+        const int full = rows.first == 0 && rows.end == s.kernel_rows;
+        for (int32_t x = 0; x < s.out_columns; ++x) {
+            const int32_t column = x * s.stride_columns - s.pad_left;
+            /* Whole kernels, nearly all, get a loop whose bounds are constants. */
+            if (full && column >= 0 &&
+                column + (s.kernel_columns - 1) * s.dilation_columns < s.in_columns) {
+                vpr_depthwise_pixel_s8(s, input, row, column, all_rows, all_columns, zero_point,
+                                       c, range, output);
+            } else {
+                const struct vpr_taps columns =
+                    vpr_taps_inside(column, s.in_columns, s.kernel_columns, s.dilation_columns);
+                vpr_depthwise_pixel_s8(s, input, row, column, rows, columns, zero_point, c, range,
+                                       output);
+            }
+            output += s.in_channels * s.multiplier;
+        }
+    }
+}
+
+#endif /* VPR_DEPTHWISE_S8_H */

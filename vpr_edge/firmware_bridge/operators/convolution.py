@@ -23,7 +23,7 @@ from vpr_edge.firmware_bridge.requantize import (
 )
 from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
 
-WORD = 4
+WORD, BLOCK = 4, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,23 @@ class WindowedWeights(Operator):
             "pad_top": w.pad[0],
             "pad_left": w.pad[1],
         }
+
+
+def pack_channel_pairs(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Weights [O, K] in the order in which the kernel reads them (runtime/vpr_conv_s8.h).
+
+    Pairs of output channels, K filled to whole words, blocks of 16 bytes of the two in turn.
+    """
+    channels, taps = weights.shape
+    depth = -(-taps // WORD) * WORD
+    filled = np.zeros((-(-channels // 2) * 2, depth), np.int8)
+    filled[:channels, :taps] = weights
+    pairs = filled.reshape(-1, 2, depth)
+    blocks = [
+        pairs[:, :, start : start + BLOCK].reshape(len(pairs), -1)
+        for start in range(0, depth, BLOCK)
+    ]
+    return np.concatenate(blocks, axis=1).reshape(-1)
 
 
 def _inputs(node: Node) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
@@ -145,24 +162,21 @@ class Convolution(WindowedWeights):
         return (self.requantization.apply(np.asarray(sums).astype(np.int64), np.dtype("i1"))[None],)
 
     @property
-    def stride(self) -> int:
-        """Bytes from one output channel's weights to the next one's."""
-        depth = int(np.prod(self.dense.shape[1:]))
-        return -(-depth // WORD) * WORD
+    def depth(self) -> int:
+        """Bytes of one output channel's weights in the kernel's layout."""
+        return -(-int(np.prod(self.dense.shape[1:])) // WORD) * WORD
 
     @property
     def scratch_bytes(self) -> int:
         """See `Operator`: what the hungriest variant takes (vpr_conv_dsp_s8.h)."""
-        return 5 * self.stride
+        return 5 * self.depth
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
         dense = self.dense.reshape(len(self.dense), -1)
-        packed = np.zeros((len(dense), self.stride), np.int8)
-        packed[:, : dense.shape[1]] = dense
         q = self.requantization
         folded = q.bias.astype(np.int64) - self.zero_point * dense.astype(np.int64).sum(axis=1)
-        shape = self.geometry() | {"out_channels": len(dense), "weight_stride": self.stride}
+        shape = self.geometry() | {"out_channels": len(dense), "depth": self.depth}
         return Kernel(
             "vpr_conv_s8.h",
             "conv_s8",
@@ -170,7 +184,7 @@ class Convolution(WindowedWeights):
                 [
                     ("const int8_t *input", self.source),
                     ("int32_t input_zero_point", str(self.zero_point)),
-                    ("const int8_t *weights", Constant("weights", packed)),
+                    ("const int8_t *weights", Constant("weights", pack_channel_pairs(dense))),
                     ("const int32_t *bias", Constant("bias", folded.astype(np.int32))),
                     ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
                     ("const int8_t *shift", Constant("shift", q.shift)),

@@ -1,4 +1,4 @@
-"""Element-wise operators of two inputs: ADD, SUB and MUL."""
+"""Element-wise operators of two inputs, int8 and float32: ADD, SUB, MUL, MAXIMUM, MINIMUM."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
+from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.broadcast import Broadcast, read_broadcast
+from vpr_edge.firmware_bridge.floats import FloatPair, float_range
 from vpr_edge.firmware_bridge.node import Node, Tensor
 from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
 from vpr_edge.firmware_bridge.requantize import Range, fused_range
@@ -121,9 +123,32 @@ class Product:
         return self.range.apply(scaled, np.dtype(np.int8))
 
 
+@dataclass(frozen=True)
+class Extremum:
+    """The greater or the smaller of a and b, int8, all of one scale and zero point.
+
+    Attributes:
+        sign: 1 for the greater, -1 for the smaller.
+    """
+
+    kernel: ClassVar[str] = "vpr_maximum_s8"
+    sign: int
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """See `Arithmetic`."""
+        return {"int32_t sign": str(self.sign)}
+
+    def apply(self, a: Values, b: Values) -> Values:
+        """See `Arithmetic`."""
+        return np.maximum(a, b) if self.sign > 0 else np.minimum(a, b)
+
+
 @dataclass(frozen=True, eq=False)
 class Binary(Operator):
     """An operator on pairs of elements; shapes broadcast, either input may be a constant.
+
+    float32 results are the same bits on every machine.
 
     Attributes:
         broadcast: how the inputs are walked over.
@@ -137,9 +162,21 @@ class Binary(Operator):
     def from_node(cls, node: Node) -> Self:
         """See `Operator`."""
         node.expect((2, 2))
-        a, b = node.input(0, "int8"), node.input(1, "int8")
-        output = node.output(0, "int8")
-        return cls(node, read_broadcast(node, a, b, output), cls.quantized(node, a, b, output))
+        a = node.input(0, "int8", "float32")
+        b, output = node.input(1, a.dtype.name), node.output(0, a.dtype.name)
+        broadcast = read_broadcast(node, a, b, output)
+        if a.dtype == np.float32:
+            return cls(node, broadcast, cls.floating(node))
+        return cls(node, broadcast, cls.quantized(node, a, b, output))
+
+    @classmethod
+    def floating(cls, node: Node) -> Arithmetic:
+        """The float32 arithmetic.
+
+        Raises:
+            ModelError: an unknown fused activation.
+        """
+        return FloatPair(cls.code.lower(), float_range(node))
 
     @classmethod
     @abstractmethod
@@ -167,14 +204,15 @@ class Binary(Operator):
         function, arguments = self.arithmetic.kernel, self.arithmetic.arguments
         declarations = {"struct vpr_broadcast shape": self.broadcast.c()} | arguments
         names = ", ".join(declaration.split()[-1] for declaration in arguments)
+        c_type = "float" if self.outputs[0].dtype == np.float32 else "int8_t"
         return Kernel(
             f"{function}.h",
             function.removeprefix("vpr_"),
             parameters(
                 [
-                    ("const int8_t *a", self.inputs[0]),
-                    ("const int8_t *b", self.inputs[1]),
-                    ("int8_t *output", self.outputs[0]),
+                    (f"const {c_type} *a", self.inputs[0]),
+                    (f"const {c_type} *b", self.inputs[1]),
+                    (f"{c_type} *output", self.outputs[0]),
                 ]
             ),
             "".join(f"const {left} = {right};\n" for left, right in declarations.items())
@@ -210,7 +248,10 @@ class Sub(Binary):
         return _sum(
             node,
             (first.zero_point, second.zero_point),
-            (quantize_multiplier(first.scale / doubled), quantize_multiplier(second.scale / doubled)),
+            (
+                quantize_multiplier(first.scale / doubled),
+                quantize_multiplier(second.scale / doubled),
+            ),
             -1,
             quantize_multiplier(doubled / finer),
         )
@@ -227,9 +268,49 @@ class Mul(Binary):
         first, second = node.affine(a), node.affine(b)
         factor = output_multiplier(first.scale, second.scale, node.affine(output).scale)
         if factor.shift > LARGEST_PRODUCT_SHIFT:
-            raise _refuse_scales(node)
-        return Product(
-            (first.zero_point, second.zero_point), factor, fused_range(node, output)
+            raise refuse_scales(node)
+        return Product((first.zero_point, second.zero_point), factor, fused_range(node, output))
+
+
+class Maximum(Binary):
+    """MAXIMUM."""
+
+    code = "MAXIMUM"
+
+    @classmethod
+    def floating(cls, node: Node) -> Arithmetic:
+        """See `Binary`."""
+        return FloatPair(cls.code.lower())
+
+    @classmethod
+    def quantized(cls, node: Node, a: Tensor, b: Tensor, output: Tensor) -> Arithmetic:
+        """See `Binary`; TFLM compares the integers, whatever their scales."""
+        same_parameters(node, a, b, output)
+        return Extremum(1)
+
+
+class Minimum(Maximum):
+    """MINIMUM."""
+
+    code = "MINIMUM"
+
+    @classmethod
+    def quantized(cls, node: Node, a: Tensor, b: Tensor, output: Tensor) -> Arithmetic:
+        """See `Maximum`."""
+        same_parameters(node, a, b, output)
+        return Extremum(-1)
+
+
+def same_parameters(node: Node, *tensors: Tensor) -> None:
+    """Check that TFLM, which does not rescale here, would compute what the model means.
+
+    Raises:
+        ModelError: the tensors differ in scale or zero point.
+    """
+    if len({node.affine(tensor) for tensor in tensors}) > 1:
+        raise node.refuse(
+            "its inputs and output differ in scale or zero point, and TFLM would not rescale them",
+            "quantise the model so that they share both",
         )
 
 
@@ -241,11 +322,12 @@ def _sum(
     factor: Multiplier,
 ) -> Sum:
     if factor.shift > 0:
-        raise _refuse_scales(node)
+        raise refuse_scales(node)
     return Sum(zero_points, factors, sign, factor, fused_range(node, node.outputs[0]))
 
 
-def _refuse_scales(node: Node) -> Exception:
+def refuse_scales(node: Node) -> ModelError:
+    """The error for an output whose scale makes multipliers overflow."""
     return node.refuse(
         "the output's scale is too small beside the inputs' for 32-bit arithmetic",
         "its scales are corrupt, so quantise the model again",

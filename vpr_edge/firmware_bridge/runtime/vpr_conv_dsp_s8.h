@@ -1,7 +1,8 @@
 /* CONV_2D, int8, with the DSP extension: two pixels by two output channels at a time.
  *
- * Two patches are widened to halfwords once, in the order in which SXTB16 takes a word of weights
- * apart (bytes 0 and 2, then 1 and 3), so that each SMLAD does two multiply-accumulates.
+ * The patches of two pixels are widened to halfwords once, in the order in which SXTB16 takes a
+ * word of weights apart (bytes 0 and 2, then 1 and 3), so that each SMLAD does two
+ * multiply-accumulates. They lie interleaved: two words of the one, two of the other.
  *
  * Scratch: two widened patches and one of bytes.
  */
@@ -10,18 +11,19 @@
 
 #include "vpr_dsp.h"
 
-/* Widens `count` bytes (a multiple of 4) to halfwords. */
+/* Widens `count` bytes (a multiple of 4) to halfwords, into every other pair of words. */
 VPR_INLINE uint32_t *vpr_widen_s8(const int8_t *from, int32_t count, uint32_t *to)
 {
     for (int32_t k = 0; k < count; k += 4) {
         const uint32_t word = vpr_load_u32(from + k);
-        *to++ = vpr_sxtb16(word);
-        *to++ = vpr_sxtb16_ror8(word);
+        to[0] = vpr_sxtb16(word);
+        to[1] = vpr_sxtb16_ror8(word);
+        to += 4;
     }
     return to;
 }
 
-/* The widened patch of one output pixel, filled to the weights' stride. */
+/* The widened patch of one output pixel, filled to the weights' depth. */
 VPR_INLINE void vpr_conv_patch_dsp_s8(const struct vpr_conv s, const int8_t *input, int32_t y,
                                       int32_t x, int8_t zero_point, uint32_t *patch,
                                       int8_t *bytes)
@@ -31,78 +33,104 @@ VPR_INLINE void vpr_conv_patch_dsp_s8(const struct vpr_conv s, const int8_t *inp
     const int inside = column >= 0 && column + s.kernel_columns <= s.in_columns;
     if (s.in_channels % 4 != 0 || s.dilation_columns != 1) {
         vpr_conv_patch_s8(s, input, y, x, zero_point, bytes);
-        vpr_widen_s8(bytes, s.weight_stride, patch);
+        vpr_widen_s8(bytes, s.depth, patch);
         return;
     }
     for (int32_t k = 0; k < s.kernel_rows; ++k) {
         const int32_t row = y * s.stride_rows - s.pad_top + k * s.dilation_rows;
-        if (row >= 0 && row < s.in_rows && inside) {
-            patch = vpr_widen_s8(input + (row * s.in_columns + column) * s.in_channels, width,
-                                 patch);
+        const int8_t *from = bytes;
+        if (row < 0 || row >= s.in_rows) {
+            memset(bytes, zero_point, (size_t)width);
+        } else if (inside) {
+            from = input + (row * s.in_columns + column) * s.in_channels;
         } else {
-            if (row >= 0 && row < s.in_rows) {
-                vpr_conv_patch_row_s8(s, input + row * s.in_columns * s.in_channels, column,
-                                      zero_point, bytes);
-            } else {
-                memset(bytes, zero_point, (size_t)width);
-            }
-            patch = vpr_widen_s8(bytes, width, patch);
+            vpr_conv_patch_row_s8(s, input + row * s.in_columns * s.in_channels, column,
+                                  zero_point, bytes);
         }
+        patch = vpr_widen_s8(from, width, patch);
     }
 }
+
+/* One step of four products a sum: a word of weights of either channel against the patches of
+ * both pixels, 16 multiply-accumulates in 15 instructions. Assembly, as compilers keep too little
+ * of it in registers. */
+#define VPR_CONV_STEP(first, second)                                                           \
+    "ldmia %[p]!, {r2, r3, r4, r5}\n\t"                                                        \
+    "ldr %[u], " first "\n\t"                                                                  \
+    "sxtb16 %[v], %[u]\n\t"                                                                    \
+    "sxtb16 %[u], %[u], ror #8\n\t"                                                            \
+    "smlad %[a0], %[v], r2, %[a0]\n\t"                                                         \
+    "smlad %[b0], %[v], r4, %[b0]\n\t"                                                         \
+    "smlad %[a0], %[u], r3, %[a0]\n\t"                                                         \
+    "smlad %[b0], %[u], r5, %[b0]\n\t"                                                         \
+    "ldr %[u], " second "\n\t"                                                                 \
+    "sxtb16 %[v], %[u]\n\t"                                                                    \
+    "sxtb16 %[u], %[u], ror #8\n\t"                                                            \
+    "smlad %[a1], %[v], r2, %[a1]\n\t"                                                         \
+    "smlad %[b1], %[v], r4, %[b1]\n\t"                                                         \
+    "smlad %[a1], %[u], r3, %[a1]\n\t"                                                         \
+    "smlad %[b1], %[u], r5, %[b1]\n\t"
+#define VPR_CONV_OPERANDS                                                                      \
+    [p] "+r"(patch), [w] "+r"(weights), [a0] "+r"(a0), [a1] "+r"(a1), [b0] "+r"(b0),           \
+        [b1] "+r"(b1), [u] "=&r"(u), [v] "=&r"(v)
+
+/* Adds `depth` products to each of four sums: the weights of two channels against the patches of
+ * two pixels. Returns where the next two channels' weights begin. */
+VPR_INLINE const int8_t *vpr_dot_2x2_dsp_s8(const uint32_t *patch, const int8_t *weights,
+                                            int32_t depth, int32_t sums[4])
+{
+    int32_t a0 = sums[0], a1 = sums[1], b0 = sums[2], b1 = sums[3];
+    uint32_t u, v;
+    const int32_t whole = depth / VPR_CONV_BLOCK, rest = depth - whole * VPR_CONV_BLOCK;
+    if (whole > 0) {
+        const int8_t *end = weights + whole * 2 * VPR_CONV_BLOCK;
+        __asm__ volatile("1:\n\t"
+                         VPR_CONV_STEP("[%[w]]", "[%[w], #16]")
+                         VPR_CONV_STEP("[%[w], #4]", "[%[w], #20]")
+                         VPR_CONV_STEP("[%[w], #8]", "[%[w], #24]")
+                         VPR_CONV_STEP("[%[w], #12]", "[%[w], #28]")
+                         "adds %[w], %[w], #32\n\t"
+                         "cmp %[w], %[end]\n\t"
+                         "bne 1b\n\t"
+                         : VPR_CONV_OPERANDS
+                         : [end] "r"(end)
+                         : "r2", "r3", "r4", "r5", "cc", "memory");
+    }
+    for (int32_t k = 0; k < rest; k += 4) {
+        __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], %[second]]") "adds %[w], %[w], #4\n\t"
+                         : VPR_CONV_OPERANDS
+                         : [second] "r"(rest)
+                         : "r2", "r3", "r4", "r5", "cc", "memory");
+    }
+    sums[0] = a0;
+    sums[1] = a1;
+    sums[2] = b0;
+    sums[3] = b1;
+    return weights + rest;
+}
+#undef VPR_CONV_OPERANDS
+#undef VPR_CONV_STEP
 
 /* Output channels of one or two pixels from their widened patches. */
 VPR_INLINE void vpr_conv_pixels_dsp_s8(const struct vpr_conv s, const uint32_t *patch,
                                        int32_t pixels, const struct vpr_channels c,
                                        const struct vpr_range range, int8_t *output)
 {
-    const int32_t words = s.weight_stride / 4;
     const int8_t *weights = c.weights;
     for (int32_t o = 0; o < s.out_channels; o += 2) {
-        /* The last channel of an odd number is computed twice, not read past. */
-        const int32_t second = o + 1 < s.out_channels ? 1 : 0;
-        int32_t a0 = c.bias[o], a1 = c.bias[o + second], b0 = a0, b1 = a1;
-        const int8_t *w0 = weights, *w1 = weights + second * s.weight_stride;
-        const uint32_t *pa = patch, *pb = patch + 2 * words;
+        const int32_t p = o + 1 < s.out_channels ? o + 1 : o;
+        int32_t sums[4] = {c.bias[o], c.bias[p], c.bias[o], c.bias[p]};
+        weights = vpr_dot_2x2_dsp_s8(patch, weights, s.depth, sums);
+        output[o] = vpr_output_dsp_s8(sums[0], c, o, range);
         if (pixels == 2) {
-            for (int32_t k = 0; k < words; ++k) {
-                const uint32_t u = vpr_load_u32(w0), v = vpr_load_u32(w1);
-                const uint32_t u0 = vpr_sxtb16(u), u1 = vpr_sxtb16_ror8(u);
-                const uint32_t v0 = vpr_sxtb16(v), v1 = vpr_sxtb16_ror8(v);
-                const uint32_t x0 = pa[0], x1 = pa[1], y0 = pb[0], y1 = pb[1];
-                a0 = vpr_smlad(u0, x0, a0);
-                a0 = vpr_smlad(u1, x1, a0);
-                a1 = vpr_smlad(v0, x0, a1);
-                a1 = vpr_smlad(v1, x1, a1);
-                b0 = vpr_smlad(u0, y0, b0);
-                b0 = vpr_smlad(u1, y1, b0);
-                b1 = vpr_smlad(v0, y0, b1);
-                b1 = vpr_smlad(v1, y1, b1);
-                w0 += 4;
-                w1 += 4;
-                pa += 2;
-                pb += 2;
-            }
-        } else {
-            for (int32_t k = 0; k < words; ++k) {
-                const uint32_t u = vpr_load_u32(w0), v = vpr_load_u32(w1);
-                const uint32_t x0 = pa[0], x1 = pa[1];
-                a0 = vpr_smlad(vpr_sxtb16(u), x0, a0);
-                a0 = vpr_smlad(vpr_sxtb16_ror8(u), x1, a0);
-                a1 = vpr_smlad(vpr_sxtb16(v), x0, a1);
-                a1 = vpr_smlad(vpr_sxtb16_ror8(v), x1, a1);
-                w0 += 4;
-                w1 += 4;
-                pa += 2;
+            output[s.out_channels + o] = vpr_output_dsp_s8(sums[2], c, o, range);
+        }
+        if (p != o) {
+            output[p] = vpr_output_dsp_s8(sums[1], c, p, range);
+            if (pixels == 2) {
+                output[s.out_channels + p] = vpr_output_dsp_s8(sums[3], c, p, range);
             }
         }
-        output[o] = vpr_output_dsp_s8(a0, c, o, range);
-        output[o + second] = vpr_output_dsp_s8(a1, c, o + second, range);
-        if (pixels == 2) {
-            output[s.out_channels + o] = vpr_output_dsp_s8(b0, c, o, range);
-            output[s.out_channels + o + second] = vpr_output_dsp_s8(b1, c, o + second, range);
-        }
-        weights += 2 * s.weight_stride;
     }
 }
 
@@ -111,22 +139,21 @@ VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_
                             int8_t *output, void *scratch)
 {
     uint32_t *patch = (uint32_t *)scratch;
-    const int32_t words = s.weight_stride / 2;
-    int8_t *bytes = (int8_t *)(patch + 2 * words);
-    const int8_t zero_point = (int8_t)input_zero_point;
-    for (int32_t y = 0; y < s.out_rows; ++y) {
-        int32_t x = 0;
-        for (; x + 2 <= s.out_columns; x += 2) {
-            vpr_conv_patch_dsp_s8(s, input, y, x, zero_point, patch, bytes);
-            vpr_conv_patch_dsp_s8(s, input, y, x + 1, zero_point, patch + words, bytes);
-            vpr_conv_pixels_dsp_s8(s, patch, 2, c, range, output);
-            output += 2 * s.out_channels;
+    int8_t *bytes = (int8_t *)(patch + s.depth);
+    int32_t x = 0, y = 0;
+    for (int32_t left = s.out_rows * s.out_columns; left > 0; left -= 2) {
+        /* Pairs of pixels go on across the ends of rows; at the end one may be alone, and the
+         * sums of what lies in the other's place are not used. */
+        const int32_t pixels = left < 2 ? 1 : 2;
+        for (int32_t i = 0; i < pixels; ++i) {
+            vpr_conv_patch_dsp_s8(s, input, y, x, (int8_t)input_zero_point, patch + 2 * i, bytes);
+            if (++x == s.out_columns) {
+                x = 0;
+                ++y;
+            }
         }
-        if (x < s.out_columns) {
-            vpr_conv_patch_dsp_s8(s, input, y, x, zero_point, patch, bytes);
-            vpr_conv_pixels_dsp_s8(s, patch, 1, c, range, output);
-            output += s.out_channels;
-        }
+        vpr_conv_pixels_dsp_s8(s, patch, pixels, c, range, output);
+        output += 2 * s.out_channels;
     }
 }
 

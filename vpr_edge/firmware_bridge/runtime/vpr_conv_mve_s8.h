@@ -12,41 +12,37 @@ VPR_INLINE void vpr_conv_pixel_mve_s8(const struct vpr_conv s, const int8_t *pat
                                       const struct vpr_channels c, const struct vpr_range range,
                                       int8_t *output)
 {
-    const int32_t depth = vpr_conv_depth(s);
-    const int8_t *weights = c.weights;
+    const int32_t whole = s.depth / VPR_CONV_BLOCK * VPR_CONV_BLOCK;
+    const int32_t rest = s.depth - whole;
+    const mve_pred16_t tail = vctp8q((uint32_t)(vpr_conv_taps(s) - whole));
     for (int32_t o = 0; o < s.out_channels; o += 4) {
         const mve_pred16_t lanes = vctp32q((uint32_t)(s.out_channels - o));
-        /* Channels past the last read the last one's weights; their sums are not stored. */
-        const int32_t last = s.out_channels - 1 - o;
-        const int8_t *w0 = weights;
-        const int8_t *w1 = w0 + (last < 1 ? 0 : s.weight_stride);
-        const int8_t *w2 = w1 + (last < 2 ? 0 : s.weight_stride);
-        const int8_t *w3 = w2 + (last < 3 ? 0 : s.weight_stride);
+        const int8_t *w0 = c.weights + o * s.depth;
+        /* Where there is no second pair the first one is computed twice, not read past. */
+        const int8_t *w1 = o + 2 < s.out_channels ? w0 + 2 * s.depth : w0;
         int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0;
-        int32_t k = 0;
-        for (; k + 16 <= depth; k += 16) {
+        for (int32_t k = 0; k < whole; k += VPR_CONV_BLOCK) {
             const int8x16_t x = vldrbq_s8(patch + k);
-            a0 = vmladavaq_s8(a0, x, vldrbq_s8(w0 + k));
-            a1 = vmladavaq_s8(a1, x, vldrbq_s8(w1 + k));
-            a2 = vmladavaq_s8(a2, x, vldrbq_s8(w2 + k));
-            a3 = vmladavaq_s8(a3, x, vldrbq_s8(w3 + k));
+            a0 = vmladavaq_s8(a0, x, vldrbq_s8(w0));
+            a1 = vmladavaq_s8(a1, x, vldrbq_s8(w0 + VPR_CONV_BLOCK));
+            a2 = vmladavaq_s8(a2, x, vldrbq_s8(w1));
+            a3 = vmladavaq_s8(a3, x, vldrbq_s8(w1 + VPR_CONV_BLOCK));
+            w0 += 2 * VPR_CONV_BLOCK;
+            w1 += 2 * VPR_CONV_BLOCK;
         }
-        if (k < depth) {
-            const mve_pred16_t rest = vctp8q((uint32_t)(depth - k));
-            const int8x16_t x = vldrbq_z_s8(patch + k, rest);
-            a0 = vmladavaq_s8(a0, x, vldrbq_z_s8(w0 + k, rest));
-            a1 = vmladavaq_s8(a1, x, vldrbq_z_s8(w1 + k, rest));
-            a2 = vmladavaq_s8(a2, x, vldrbq_z_s8(w2 + k, rest));
-            a3 = vmladavaq_s8(a3, x, vldrbq_z_s8(w3 + k, rest));
+        if (rest > 0) {
+            const int8x16_t x = vldrbq_z_s8(patch + whole, tail);
+            a0 = vmladavaq_s8(a0, x, vldrbq_z_s8(w0, tail));
+            a1 = vmladavaq_s8(a1, x, vldrbq_z_s8(w0 + rest, tail));
+            a2 = vmladavaq_s8(a2, x, vldrbq_z_s8(w1, tail));
+            a3 = vmladavaq_s8(a3, x, vldrbq_z_s8(w1 + rest, tail));
         }
-        int32x4_t sums = vldrwq_z_s32(c.bias + o, lanes);
-        int32x4_t products = vdupq_n_s32(a0);
-        products = vsetq_lane_s32(a1, products, 1);
-        products = vsetq_lane_s32(a2, products, 2);
-        products = vsetq_lane_s32(a3, products, 3);
-        sums = vaddq_s32(sums, products);
+        int32x4_t sums = vdupq_n_s32(a0);
+        sums = vsetq_lane_s32(a1, sums, 1);
+        sums = vsetq_lane_s32(a2, sums, 2);
+        sums = vsetq_lane_s32(a3, sums, 3);
+        sums = vaddq_s32(sums, vldrwq_z_s32(c.bias + o, lanes));
         vpr_output_mve_s8(sums, c, o, lanes, range, output + o);
-        weights += 4 * s.weight_stride;
     }
 }
 

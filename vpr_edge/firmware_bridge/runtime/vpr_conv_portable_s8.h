@@ -1,15 +1,24 @@
-/* CONV_2D, int8, in portable C: one pixel and one output channel at a time.
+/* CONV_2D, int8, in portable C: one pixel and two output channels at a time.
  *
  * Scratch: one patch, unless the kernel is 1x1 with stride 1, which reads the input itself.
  */
 #ifndef VPR_CONV_PORTABLE_S8_H
 #define VPR_CONV_PORTABLE_S8_H
 
+VPR_INLINE int32_t vpr_dot_s8(const int8_t *a, const int8_t *b, int32_t count, int32_t sum)
+{
+    for (int32_t k = 0; k < count; ++k) {
+        sum += a[k] * b[k];
+    }
+    return sum;
+}
+
 VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_t input_zero_point,
                             const struct vpr_channels c, const struct vpr_range range,
                             int8_t *output, void *scratch)
 {
-    const int32_t depth = vpr_conv_depth(s);
+    const int32_t whole = s.depth / VPR_CONV_BLOCK * VPR_CONV_BLOCK;
+    const int32_t rest = s.depth - whole, taps = vpr_conv_taps(s) - whole;
     for (int32_t y = 0; y < s.out_rows; ++y) {
         for (int32_t x = 0; x < s.out_columns; ++x) {
             const int8_t *patch = input + (y * s.in_columns + x) * s.in_channels;
@@ -17,15 +26,24 @@ VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_
                 vpr_conv_patch_s8(s, input, y, x, (int8_t)input_zero_point, (int8_t *)scratch);
                 patch = (const int8_t *)scratch;
             }
-            const int8_t *weights = c.weights;
-            for (int32_t o = 0; o < s.out_channels; ++o) {
-                int32_t sum = c.bias[o];
-                for (int32_t k = 0; k < depth; ++k) {
-                    sum += patch[k] * weights[k];
+            const int8_t *w = c.weights;
+            for (int32_t o = 0; o < s.out_channels; o += 2) {
+                const int32_t p = o + 1 < s.out_channels ? o + 1 : o;
+                int32_t a = c.bias[o], b = c.bias[p];
+                for (int32_t k = 0; k < whole; k += VPR_CONV_BLOCK) {
+                    a = vpr_dot_s8(patch + k, w, VPR_CONV_BLOCK, a);
+                    b = vpr_dot_s8(patch + k, w + VPR_CONV_BLOCK, VPR_CONV_BLOCK, b);
+                    w += 2 * VPR_CONV_BLOCK;
                 }
-                *output++ = vpr_to_s8(sum, c.multiplier[o], c.shift[o], range);
-                weights += s.weight_stride;
+                a = vpr_dot_s8(patch + whole, w, taps, a);
+                b = vpr_dot_s8(patch + whole, w + rest, taps, b);
+                w += 2 * rest;
+                output[o] = vpr_to_s8(a, c.multiplier[o], c.shift[o], range);
+                if (p != o) {
+                    output[p] = vpr_to_s8(b, c.multiplier[p], c.shift[p], range);
+                }
             }
+            output += s.out_channels;
         }
     }
 }

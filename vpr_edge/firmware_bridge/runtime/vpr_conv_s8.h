@@ -1,8 +1,12 @@
 /* CONV_2D, int8: patches of the input against rows of weights.
  *
  * The bias has the input's zero point folded in, so that a tap outside the image counts as one that
- * holds the zero point. Weights are rows of one output channel each, in the order rows, columns,
- * input channels, filled with zeros to a multiple of 4.
+ * holds the zero point.
+ *
+ * Weights lie by pairs of output channels (the last of an odd number beside zeros). An output
+ * channel's weights, in the order rows, columns, input channels and filled with zeros to a multiple
+ * of 4, are cut into blocks of 16 bytes, the last one shorter where that does not go up; the blocks
+ * of the two channels alternate.
  */
 #ifndef VPR_CONV_S8_H
 #define VPR_CONV_S8_H
@@ -14,10 +18,13 @@ struct vpr_conv {
     int32_t out_rows, out_columns, out_channels;
     int32_t kernel_rows, kernel_columns, stride_rows, stride_columns;
     int32_t dilation_rows, dilation_columns, pad_top, pad_left;
-    int32_t weight_stride; /* bytes from one output channel's weights to the next one's */
+    int32_t depth; /* bytes of one output channel's weights, a multiple of 4 */
 };
 
-VPR_INLINE int32_t vpr_conv_depth(const struct vpr_conv s)
+#define VPR_CONV_BLOCK 16
+
+/* Weights of one output channel that are not filling. */
+VPR_INLINE int32_t vpr_conv_taps(const struct vpr_conv s)
 {
     return s.kernel_rows * s.kernel_columns * s.in_channels;
 }

@@ -13,6 +13,7 @@ from vpr_edge.export.tflite_write import AlignedBuffer, pack
 TYPES = {
     "float32": schema.TensorType.FLOAT32,
     "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
 }

@@ -12,6 +12,7 @@ from typing import Any
 from vpr_edge.benchmarks.latency import Protocol, measure_latency, random_inputs, time_run
 from vpr_edge.benchmarks.memory import peak_resident_bytes
 from vpr_edge.benchmarks.rows import Row
+from vpr_edge.benchmarks.runtime_c import GeneratedC
 from vpr_edge.benchmarks.runtime_files import Tflm
 from vpr_edge.benchmarks.runtimes import choose_runtimes, load_library, open_runtime
 from vpr_edge.benchmarks.static import static_rows
@@ -81,7 +82,7 @@ def _measure(path: Path, name: str, protocol: Protocol) -> list[tuple[str, float
         ("runs", float(latency.runs), "count"),
         ("peak_memory_bytes", float(peak), "bytes"),
     ]
-    if isinstance(runtime, Tflm):
+    if isinstance(runtime, Tflm | GeneratedC):
         figures.append(("arena_bytes", float(runtime.arena_bytes()), "bytes"))
     return figures
 

@@ -6,6 +6,7 @@
 | litert | .tflite, XNNPACK |
 | litert-reference | .tflite, reference kernels |
 | tflm | .tflite, TensorFlow Lite Micro's interpreter, the oracle |
+| c | .tflite, the generated C as a native library |
 | torch | float checkpoint |
 | integer | int8 checkpoint, the integer-exact pass |
 | fake-quantised | int8 checkpoint, the forward pass of QAT |
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.benchmarks.runtime import Runtime
+from vpr_edge.benchmarks.runtime_c import GeneratedC
 from vpr_edge.benchmarks.runtime_files import LiteRt, OnnxRuntime, Tflm
 from vpr_edge.errors import ModelError, ToolMissingError
 from vpr_edge.models.checkpoint import load_checkpoint
@@ -29,7 +31,7 @@ from vpr_edge.places.describe import place_vector
 
 RUNTIMES = {
     ".onnx": ("onnxruntime",),
-    ".tflite": ("litert", "litert-reference", "tflm"),
+    ".tflite": ("litert", "litert-reference", "tflm", "c"),
     ".safetensors": ("torch", "integer", "fake-quantised"),
 }
 LIBRARIES = {
@@ -37,6 +39,7 @@ LIBRARIES = {
     "litert": "ai_edge_litert.interpreter",
     "litert-reference": "ai_edge_litert.interpreter",
     "tflm": "tflite_micro.python.tflite_micro.runtime",
+    "c": "vpr_edge.benchmarks.runtime_c",
     "torch": "torch",
     "integer": "torch",
     "fake-quantised": "torch",
@@ -110,6 +113,8 @@ def open_runtime(path: Path, name: str | None = None) -> Runtime:
             return LiteRt(path, name)
         case "tflm":
             return Tflm(path)
+        case "c":
+            return GeneratedC(path)
     from vpr_edge.benchmarks.runtime_checkpoints import Int8Checkpoint, TorchNetwork
 
     return TorchNetwork(path) if name == "torch" else Int8Checkpoint(path, name)

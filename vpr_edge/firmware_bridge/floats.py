@@ -18,9 +18,14 @@ Floats = NDArray[np.float32]
 LIBRARY_ULPS = 2
 # Beyond these TFLM's logistic is 1, or exp(x).
 LOGISTIC_ABOVE, LOGISTIC_BELOW = np.float32(16.619047164916992188), np.float32(-9)
-_LIMIT = np.finfo(np.float32).max
+_LIMIT = float(np.finfo(np.float32).max)
 # By fused activation, as `fused_range` takes them; "none" clamps infinities too, as TFLM does.
-_RANGES = {0: (-_LIMIT, _LIMIT), 1: (0.0, _LIMIT), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
+_RANGES: dict[int, tuple[float, float]] = {
+    0: (-_LIMIT, _LIMIT),
+    1: (0.0, _LIMIT),
+    2: (-1.0, 1.0),
+    3: (0.0, 6.0),
+}
 
 
 def c_float(value: Any) -> str:
@@ -150,4 +155,4 @@ def float_range(node: Node) -> tuple[float, float]:
         raise node.refuse(
             "the fused activation has no float kernel", "convert the model with RELU, RELU6 or none"
         )
-    return float(found[0]), float(found[1])
+    return found

@@ -15,7 +15,7 @@ from vpr_edge.firmware_bridge.program import Program
 
 # Offsets and sizes are int32 in the generated C.
 LARGEST_TENSOR = 1 << 28
-DTYPES = ("int8", "int16", "int32", "int64", "float32", "bool")
+DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
 
 
 def import_tflite(path: Path) -> Program:
@@ -142,7 +142,7 @@ def _check_quantization(name: str, tensor: Tensor) -> None:
         )
     if not np.all(np.isfinite(tensor.scale)) or np.any(tensor.scale <= 0):
         raise ModelError(f"{name} has a scale that is not a positive number; {advice}.")
-    if tensor.dtype.name in ("int8", "int16", "int32"):
+    if tensor.dtype.name in ("int8", "uint8", "int16", "int32"):
         low, high = integer_limits(tensor)
         if np.any(tensor.zero_point < low) or np.any(tensor.zero_point > high):
             raise ModelError(f"{name} has a zero point outside its type; {advice}.")

@@ -7,7 +7,12 @@ from vpr_edge.errors import ModelError
 from vpr_edge.export.tflite_read import TfliteTensor as Tensor
 from vpr_edge.quantize.model import Affine
 
-_LIMITS = {"int8": (-128, 127), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
+_LIMITS = {
+    "uint8": (0, 255),
+    "int8": (-128, 127),
+    "int16": (-32768, 32767),
+    "int32": (-(2**31), 2**31 - 1),
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,19 @@
 """The operators that the compiler knows, one class each; `REGISTRY` finds them by builtin name."""
 
 from vpr_edge.firmware_bridge.operator import Operator
+from vpr_edge.firmware_bridge.operators.activations import (
+    HardSwish,
+    LeakyRelu,
+    Logistic,
+    Prelu,
+    Relu,
+    Relu6,
+    Tanh,
+)
 from vpr_edge.firmware_bridge.operators.convolution import Convolution, DepthwiseConvolution
-from vpr_edge.firmware_bridge.operators.elementwise import Add, Mul, Sub
+from vpr_edge.firmware_bridge.operators.elementwise import Add, Maximum, Minimum, Mul, Sub
+from vpr_edge.firmware_bridge.operators.functions import Abs, Exp, Log, Neg, Rsqrt, Sqrt, Square
+from vpr_edge.firmware_bridge.operators.quantization import Dequantize, Quantize
 
 REGISTRY: dict[str, type[Operator]] = {
     operator.code: operator
@@ -12,5 +23,23 @@ REGISTRY: dict[str, type[Operator]] = {
         Add,
         Sub,
         Mul,
+        Maximum,
+        Minimum,
+        Relu,
+        Relu6,
+        LeakyRelu,
+        Prelu,
+        HardSwish,
+        Logistic,
+        Tanh,
+        Abs,
+        Rsqrt,
+        Exp,
+        Log,
+        Neg,
+        Sqrt,
+        Square,
+        Quantize,
+        Dequantize,
     )
 }

@@ -13,6 +13,7 @@ from vpr_edge.firmware_bridge.node import Node, Tensor
 from vpr_edge.firmware_bridge.operator import Constant, Kernel, Operator, Values, parameters
 
 INT8 = np.arange(-128, 128)
+TABLE_BODY = "vpr_table_s8(input, table, count, output);"
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ def table_kernel(source: Tensor | None, function: Table, count: int, output: Ten
                 ("int8_t *output", output),
             ]
         ),
-        "vpr_table_s8(input, table, count, output);",
+        TABLE_BODY,
     )
 
 

@@ -22,7 +22,8 @@
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
 #define VPR_MVE 1
 #endif
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32)
+/* Its inline assembly needs the registers that only an optimised build leaves free. */
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && defined(__OPTIMIZE__)
 #define VPR_DSP 1
 #endif
 #endif

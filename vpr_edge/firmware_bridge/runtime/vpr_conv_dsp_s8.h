@@ -82,18 +82,15 @@ VPR_INLINE const int8_t *vpr_dot_2x2_dsp_s8(const uint32_t *patch, const int8_t 
     int32_t a0 = sums[0], a1 = sums[1], b0 = sums[2], b1 = sums[3];
     uint32_t u, v;
     const int32_t whole = depth / VPR_CONV_BLOCK, rest = depth - whole * VPR_CONV_BLOCK;
-    if (whole > 0) {
-        const int8_t *end = weights + whole * 2 * VPR_CONV_BLOCK;
-        __asm__ volatile("1:\n\t"
-                         VPR_CONV_STEP("[%[w]]", "[%[w], #16]")
+    /* The loops are left to the compiler: it alone knows which registers it can spare. */
+    for (int32_t k = 0; k < whole; ++k) {
+        __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], #16]")
                          VPR_CONV_STEP("[%[w], #4]", "[%[w], #20]")
                          VPR_CONV_STEP("[%[w], #8]", "[%[w], #24]")
                          VPR_CONV_STEP("[%[w], #12]", "[%[w], #28]")
                          "adds %[w], %[w], #32\n\t"
-                         "cmp %[w], %[end]\n\t"
-                         "bne 1b\n\t"
                          : VPR_CONV_OPERANDS
-                         : [end] "r"(end)
+                         :
                          : "r2", "r3", "r4", "r5", "cc", "memory");
     }
     for (int32_t k = 0; k < rest; k += 4) {

@@ -151,12 +151,26 @@ def make_requantization(
     )
 
 
-def check_accumulators(node: Node, weights: NDArray[np.int8], found: Requantization) -> None:
-    """Check that no input makes a sum overflow; weights are [O, K].
+def settle(
+    node: Node, weights: NDArray[np.int8], requantization: Requantization
+) -> Requantization:
+    """The same outputs from sums that no input makes overflow; weights are [O, K].
+
+    Channels of zero weights, which training leaves behind and to which converters give any bias and
+    scale, are constant: they get a bias and a factor that yield the constant exactly.
 
     Raises:
-        ModelError: a sum may leave 2**30.
+        ModelError: a sum may leave 2**30, where neither TFLM nor C defines the result.
     """
+    constant = ~weights.any(axis=1)
+    zeros = np.zeros(len(weights), np.int64)
+    outputs = requantization.apply(zeros, np.dtype(np.int64)) - requantization.range.zero_point
+    found = Requantization(
+        np.where(constant, outputs << 7, requantization.bias).astype(np.int32),
+        np.where(constant, 1 << 30, requantization.multiplier).astype(np.int32),
+        np.where(constant, -6, requantization.shift).astype(np.int8),
+        requantization.range,
+    )
     reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 255
     largest = reach + np.abs(found.bias.astype(np.int64))
     left = np.maximum(found.shift.astype(np.int64), 0)
@@ -165,3 +179,4 @@ def check_accumulators(node: Node, weights: NDArray[np.int8], found: Requantizat
             "its weights and biases can overflow a 32-bit sum",
             "the file is corrupt or badly scaled, so quantise the model again",
         )
+    return found

@@ -8,6 +8,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.agreement import check, check_refusal
+from tests.firmware_bridge.operators.one_input import keep_from_float_refusal
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.firmware_bridge.compiler import compile_model
 
@@ -36,10 +37,7 @@ SHAPES = (
 def random_elementwise(
     rng: np.random.Generator, path: Path, code: str, dtype: str = "int8"
 ) -> Path:
-    """A one-layer model: any shapes that broadcast, any order, often a constant.
-
-    A float32 model has a second, int8 output, as float models are refused.
-    """
+    """A one-layer model: any shapes that broadcast, any order, often a constant."""
     shapes = list(SHAPES[rng.integers(len(SHAPES))])
     rng.shuffle(shapes)
     result = np.broadcast_shapes(*shapes)
@@ -59,12 +57,9 @@ def random_elementwise(
     if not extremum:
         options.fusedActivationFunction = int(rng.integers(4))
     builder.operator(code, read, [output], options if rng.random() < 0.9 else None)
-    outputs = [output]
-    if dtype == "float32":
-        outputs.append(builder.tensor(result, scale=0.1))
-        builder.operator("QUANTIZE", [output], [outputs[1]], schema.QuantizeOptionsT())
+    keep_from_float_refusal(builder)
     inputs = [tensor for index, tensor in enumerate(read) if index != constant]
-    return builder.save(path, inputs, outputs)
+    return builder.save(path, inputs, [output])
 
 
 def quantization(rng: np.random.Generator) -> dict[str, Any]:
@@ -101,9 +96,8 @@ def test_floats_at_the_edge_of_their_range_equal_tflm(tmp_path: Path, code: str)
     edges = np.array([np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-45, -0.0, 0.0], np.float32)
     builder = TfliteBuilder()
     a, b, output = (builder.tensor((8, 8), "float32") for _ in range(3))
-    unused = builder.tensor((8, 8), scale=0.1)
     builder.operator(code, [a, b], [output], OPTIONS[code]())
-    builder.operator("QUANTIZE", [a], [unused], schema.QuantizeOptionsT())
+    keep_from_float_refusal(builder)
     path = builder.save(tmp_path / "m.tflite", [a, b], [output])
     check(path, native=True, inputs=[tuple(map(np.ascontiguousarray, np.meshgrid(edges, edges)))])
 

@@ -19,7 +19,7 @@ from vpr_edge.firmware_bridge.operator import (
 from vpr_edge.firmware_bridge.requantize import (
     Requantization,
     channel_requantization,
-    check_accumulators,
+    settle,
 )
 from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
 
@@ -127,7 +127,7 @@ class Convolution(WindowedWeights):
             )
         requantization = channel_requantization(node, source, weights, bias, channels)
         assert weights.values is not None
-        check_accumulators(node, weights.values.reshape(channels, -1), requantization)
+        requantization = settle(node, weights.values.reshape(channels, -1), requantization)
         window = read_window(node, source, (rows, columns), output)
         return cls(node, window, node.affine(source).zero_point, requantization)
 
@@ -218,7 +218,7 @@ class DepthwiseConvolution(WindowedWeights):
             )
         requantization = channel_requantization(node, source, weights, bias, channels)
         assert weights.values is not None
-        check_accumulators(node, weights.values.reshape(-1, channels).T, requantization)
+        requantization = settle(node, weights.values.reshape(-1, channels).T, requantization)
         window = read_window(node, source, (rows, columns), output)
         return cls(node, window, node.affine(source).zero_point, requantization)
 

@@ -12,37 +12,45 @@ VPR_INLINE void vpr_conv_pixel_mve_s8(const struct vpr_conv s, const int8_t *pat
                                       const struct vpr_channels c, const struct vpr_range range,
                                       int8_t *output)
 {
-    const int32_t whole = s.depth / VPR_CONV_BLOCK * VPR_CONV_BLOCK;
-    const int32_t rest = s.depth - whole;
-    const mve_pred16_t tail = vctp8q((uint32_t)(vpr_conv_taps(s) - whole));
+    const int32_t whole = s.depth / VPR_CONV_BLOCK, rest = s.depth - whole * VPR_CONV_BLOCK;
+    const mve_pred16_t tail = vctp8q((uint32_t)(vpr_conv_taps(s) - whole * VPR_CONV_BLOCK));
     for (int32_t o = 0; o < s.out_channels; o += 4) {
-        const mve_pred16_t lanes = vctp32q((uint32_t)(s.out_channels - o));
-        const int8_t *w0 = c.weights + o * s.depth;
+        const int8_t *x = patch, *w0 = c.weights + o * s.depth;
         /* Where there is no second pair the first one is computed twice, not read past. */
         const int8_t *w1 = o + 2 < s.out_channels ? w0 + 2 * s.depth : w0;
         int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0;
-        for (int32_t k = 0; k < whole; k += VPR_CONV_BLOCK) {
-            const int8x16_t x = vldrbq_s8(patch + k);
-            a0 = vmladavaq_s8(a0, x, vldrbq_s8(w0));
-            a1 = vmladavaq_s8(a1, x, vldrbq_s8(w0 + VPR_CONV_BLOCK));
-            a2 = vmladavaq_s8(a2, x, vldrbq_s8(w1));
-            a3 = vmladavaq_s8(a3, x, vldrbq_s8(w1 + VPR_CONV_BLOCK));
-            w0 += 2 * VPR_CONV_BLOCK;
-            w1 += 2 * VPR_CONV_BLOCK;
+        if (whole > 0) {
+            /* Assembly, as compilers neither step the pointers nor keep the loop tight. */
+            __asm__ volatile("dls lr, %[n]\n\t"
+                             "1:\n\t"
+                             "vldrb.u8 q0, [%[x]], #16\n\t"
+                             "vldrb.u8 q1, [%[w0]], #16\n\t"
+                             "vmladava.s8 %[a0], q0, q1\n\t"
+                             "vldrb.u8 q2, [%[w0]], #16\n\t"
+                             "vmladava.s8 %[a1], q0, q2\n\t"
+                             "vldrb.u8 q1, [%[w1]], #16\n\t"
+                             "vmladava.s8 %[a2], q0, q1\n\t"
+                             "vldrb.u8 q2, [%[w1]], #16\n\t"
+                             "vmladava.s8 %[a3], q0, q2\n\t"
+                             "le lr, 1b\n\t"
+                             : [x] "+r"(x), [w0] "+r"(w0), [w1] "+r"(w1), [a0] "+Te"(a0),
+                               [a1] "+Te"(a1), [a2] "+Te"(a2), [a3] "+Te"(a3)
+                             : [n] "r"(whole)
+                             : "q0", "q1", "q2", "lr", "cc", "memory");
         }
         if (rest > 0) {
-            const int8x16_t x = vldrbq_z_s8(patch + whole, tail);
-            a0 = vmladavaq_s8(a0, x, vldrbq_z_s8(w0, tail));
-            a1 = vmladavaq_s8(a1, x, vldrbq_z_s8(w0 + rest, tail));
-            a2 = vmladavaq_s8(a2, x, vldrbq_z_s8(w1, tail));
-            a3 = vmladavaq_s8(a3, x, vldrbq_z_s8(w1 + rest, tail));
+            const int8x16_t v = vldrbq_z_s8(x, tail);
+            a0 = vmladavaq_s8(a0, v, vldrbq_z_s8(w0, tail));
+            a1 = vmladavaq_s8(a1, v, vldrbq_z_s8(w0 + rest, tail));
+            a2 = vmladavaq_s8(a2, v, vldrbq_z_s8(w1, tail));
+            a3 = vmladavaq_s8(a3, v, vldrbq_z_s8(w1 + rest, tail));
         }
         int32x4_t sums = vdupq_n_s32(a0);
         sums = vsetq_lane_s32(a1, sums, 1);
         sums = vsetq_lane_s32(a2, sums, 2);
         sums = vsetq_lane_s32(a3, sums, 3);
-        sums = vaddq_s32(sums, vldrwq_z_s32(c.bias + o, lanes));
-        vpr_output_mve_s8(sums, c, o, lanes, range, output + o);
+        const int32_t left = s.out_channels % 4 == 0 ? 4 : s.out_channels - o;
+        vpr_output_mve_s8(sums, c, o, left, range, output + o);
     }
 }
 

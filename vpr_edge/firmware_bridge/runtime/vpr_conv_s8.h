@@ -12,6 +12,12 @@
 #define VPR_CONV_S8_H
 
 #include "vpr_common.h"
+#if defined(VPR_MVE)
+#include "vpr_mve.h"
+#define vpr_conv_copy(to, from, count) vpr_copy_mve_s8(to, from, count)
+#else
+#define vpr_conv_copy(to, from, count) memcpy(to, from, (size_t)(count))
+#endif
 
 struct vpr_conv {
     int32_t in_rows, in_columns, in_channels;
@@ -34,14 +40,13 @@ VPR_INLINE void vpr_conv_patch_row_s8(const struct vpr_conv s, const int8_t *row
                                       int8_t zero_point, int8_t *patch)
 {
     if (s.dilation_columns == 1 && column >= 0 && column + s.kernel_columns <= s.in_columns) {
-        memcpy(patch, row + column * s.in_channels,
-               (size_t)(s.kernel_columns * s.in_channels));
+        vpr_conv_copy(patch, row + column * s.in_channels, s.kernel_columns * s.in_channels);
         return;
     }
     for (int32_t k = 0; k < s.kernel_columns; ++k) {
         const int32_t x = column + k * s.dilation_columns;
         if (x >= 0 && x < s.in_columns) {
-            memcpy(patch, row + x * s.in_channels, (size_t)s.in_channels);
+            vpr_conv_copy(patch, row + x * s.in_channels, s.in_channels);
         } else {
             memset(patch, zero_point, (size_t)s.in_channels);
         }

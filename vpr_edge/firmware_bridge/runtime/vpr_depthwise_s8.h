@@ -49,19 +49,27 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
 #if defined(VPR_MVE)
     if (s.multiplier == 1) {
         for (; o < channels; o += 4) {
-            const mve_pred16_t lanes = vctp32q((uint32_t)(channels - o));
-            int32x4_t sums = vldrwq_z_s32(c.bias + o, lanes);
+            const int32_t left = channels % 4 == 0 ? 4 : channels - o;
+            const mve_pred16_t lanes = vctp32q((uint32_t)left);
+            int32x4_t sums = vdupq_n_s32(0);
             for (int32_t j = rows.first; j < rows.end; ++j) {
                 const int32_t row = (origin_row + j * s.dilation_rows) * s.in_columns;
                 for (int32_t i = columns.first; i < columns.end; ++i) {
                     const int32_t at = row + origin_column + i * s.dilation_columns;
-                    const int32x4_t x = vldrbq_z_s32(input + at * channels + o, lanes);
-                    const int32x4_t w = vldrbq_z_s32(
-                        c.weights + (j * s.kernel_columns + i) * channels + o, lanes);
-                    sums = vaddq_s32(sums, vmulq_s32(vsubq_n_s32(x, zero_point), w));
+                    const int8_t *from = input + at * channels + o;
+                    const int8_t *w = c.weights + (j * s.kernel_columns + i) * channels + o;
+                    int32x4_t x, y;
+                    if (left >= 4) {
+                        x = vldrbq_s32(from);
+                        y = vldrbq_s32(w);
+                    } else {
+                        x = vldrbq_z_s32(from, lanes);
+                        y = vldrbq_z_s32(w, lanes);
+                    }
+                    sums = vaddq_s32(sums, vmulq_s32(vsubq_n_s32(x, zero_point), y));
                 }
             }
-            vpr_output_mve_s8(sums, c, o, lanes, range, output + o);
+            vpr_output_mve_s8(sums, c, o, left, range, output + o);
         }
     }
 #elif defined(VPR_DSP)

@@ -76,9 +76,27 @@ VPR_INLINE int32_t vpr_ssat8(int32_t x)
     return result;
 }
 
-/* vpr_to_s8 for |x| < 2^30 and output channel o. Where all shifts go right, the doubling high
- * multiplication is one SMMULR of 2 x, and rounding half away from zero is a shift by one less,
- * plus one, and another shift. */
+/* vpr_requantize for |x| < 2^30 and shift <= 0: the doubling high multiplication is one SMMULR of
+ * 2 x; rounding half away from zero is a shift by one less, plus one, and another shift. */
+VPR_INLINE int32_t vpr_requantize_dsp(int32_t x, int32_t multiplier, int32_t shift)
+{
+    int32_t y = vpr_smmulr((int32_t)((uint32_t)x << 1), multiplier);
+    if (shift == 0) {
+        return y;
+    }
+    y += y >> 31;
+    return ((y >> (-shift - 1)) + 1) >> 1;
+}
+
+VPR_INLINE int8_t vpr_saturate_dsp_s8(int32_t x, const struct vpr_range range)
+{
+    if (range.low == -128 && range.high == 127) {
+        return (int8_t)vpr_ssat8(x);
+    }
+    return (int8_t)vpr_clamp(x, range.low, range.high);
+}
+
+/* vpr_to_s8 for |x| < 2^30 and output channel o. */
 VPR_INLINE int8_t vpr_output_dsp_s8(int32_t x, const struct vpr_channels c, int32_t o,
                                     const struct vpr_range range)
 {
@@ -87,11 +105,8 @@ VPR_INLINE int8_t vpr_output_dsp_s8(int32_t x, const struct vpr_channels c, int3
     }
     int32_t y = vpr_smmulr((int32_t)((uint32_t)x << 1), c.multiplier[o]);
     y += y >> 31;
-    y = (((y >> (-c.shift[o] - 1)) + 1) >> 1) + range.zero_point;
-    if (range.low == -128 && range.high == 127) {
-        return (int8_t)vpr_ssat8(y);
-    }
-    return (int8_t)vpr_clamp(y, range.low, range.high);
+    y = ((y >> (-c.shift[o] - 1)) + 1) >> 1;
+    return vpr_saturate_dsp_s8(y + range.zero_point, range);
 }
 
 #endif /* VPR_DSP_H */

@@ -17,18 +17,51 @@ VPR_INLINE int32x4_t vpr_requantize_mve(int32x4_t x, int32x4_t multiplier, int32
     return vrshlq_s32(x, right);
 }
 
-/* Requantises up to four sums of output channels `o` and on, and stores them as bytes. */
-VPR_INLINE void vpr_output_mve_s8(int32x4_t sums, const struct vpr_channels c, int32_t o,
-                                  mve_pred16_t lanes, const struct vpr_range range,
-                                  int8_t *output)
+/* Adds the zero point and clamps. */
+VPR_INLINE int32x4_t vpr_saturate_mve(int32x4_t x, const struct vpr_range range)
 {
-    const int32x4_t multiplier = vldrwq_z_s32(c.multiplier + o, lanes);
-    const int32x4_t shift = vldrbq_z_s32(c.shift + o, lanes);
-    int32x4_t y = vpr_requantize_mve(sums, multiplier, shift);
-    y = vaddq_n_s32(y, range.zero_point);
-    y = vmaxq_s32(y, vdupq_n_s32(range.low));
-    y = vminq_s32(y, vdupq_n_s32(range.high));
-    vstrbq_p_s32(output, y, lanes);
+    x = vaddq_n_s32(x, range.zero_point);
+    x = vmaxq_s32(x, vdupq_n_s32(range.low));
+    return vminq_s32(x, vdupq_n_s32(range.high));
+}
+
+/* Adds the biases to four sums of output channels `o` and on, requantises and stores them; of fewer
+ * than four channels left only those. */
+VPR_INLINE void vpr_output_mve_s8(int32x4_t sums, const struct vpr_channels c, int32_t o,
+                                  int32_t left, const struct vpr_range range, int8_t *output)
+{
+    if (left >= 4) {
+        sums = vaddq_s32(sums, vldrwq_s32(c.bias + o));
+        const int32x4_t multiplier = vldrwq_s32(c.multiplier + o);
+        const int32x4_t shift = vldrbq_s32(c.shift + o);
+        if (c.right_only) {
+            sums = vqrdmulhq_s32(sums, multiplier);
+            sums = vaddq_s32(sums, vshrq_n_s32(sums, 31));
+            sums = vrshlq_s32(sums, shift);
+        } else {
+            sums = vpr_requantize_mve(sums, multiplier, shift);
+        }
+        vstrbq_s32(output, vpr_saturate_mve(sums, range));
+    } else {
+        const mve_pred16_t lanes = vctp32q((uint32_t)left);
+        sums = vaddq_s32(sums, vldrwq_z_s32(c.bias + o, lanes));
+        sums = vpr_requantize_mve(sums, vldrwq_z_s32(c.multiplier + o, lanes),
+                                  vldrbq_z_s32(c.shift + o, lanes));
+        vstrbq_p_s32(output, vpr_saturate_mve(sums, range), lanes);
+    }
+}
+
+/* Copies bytes, sixteen at a time: for the short runs of a patch quicker than a call of memcpy. */
+VPR_INLINE void vpr_copy_mve_s8(int8_t *to, const int8_t *from, int32_t count)
+{
+    int32_t k = 0;
+    for (; k + 16 <= count; k += 16) {
+        vstrbq_s8(to + k, vldrbq_s8(from + k));
+    }
+    if (k < count) {
+        const mve_pred16_t rest = vctp8q((uint32_t)(count - k));
+        vstrbq_p_s8(to + k, vldrbq_z_s8(from + k, rest), rest);
+    }
 }
 
 #endif /* VPR_MVE_H */

@@ -1,0 +1,83 @@
+"""`vpr-edge export --target c` and `--target firmware`: a TFLite model as a folder of C."""
+
+import re
+from pathlib import Path
+
+from vpr_edge.files import write_json
+from vpr_edge.firmware_bridge.compiler import compile_model
+from vpr_edge.firmware_bridge.golden import golden_vectors, random_inputs
+from vpr_edge.firmware_bridge.packages.manifest import manifest
+from vpr_edge.firmware_bridge.packages.package import SOURCES, Package, write_package
+from vpr_edge.firmware_bridge.plan import Plan
+from vpr_edge.firmware_bridge.project import RUNTIME, write_project
+
+GOLDEN = 2
+DEFAULT_PACKAGE = Package()
+
+
+def c_name(stem: str) -> str:
+    """A model's name in C from a file's: lower case, an underscore for what C does not take."""
+    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
+    return name if name[:1].isalpha() else f"model_{name}".rstrip("_")
+
+
+def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOLDEN) -> Plan:
+    """Compile a model to C with its kernels, golden vectors and manifest.json.
+
+    Args:
+        tflite_path: an int8 TFLite file.
+        folder: where; made if missing.
+        name: prefix of every file and symbol; a lower-case C identifier.
+        golden: how many golden vectors; 0 leaves the self-test out.
+
+    Returns:
+        The plan, for its text and figures.
+
+    Raises:
+        ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
+        OutputError: the name does not fit.
+    """
+    plan = _write(tflite_path, folder, name, golden)
+    write_json(folder / "manifest.json", manifest(plan, name, folder, "c", golden))
+    return plan
+
+
+def write_firmware(
+    tflite_path: Path,
+    folder: Path,
+    name: str,
+    golden: int = GOLDEN,
+    package: Package = DEFAULT_PACKAGE,
+) -> Plan:
+    """Compile a model to a folder that every build system of `packages` takes as it is.
+
+    Args:
+        tflite_path: an int8 TFLite file.
+        folder: where; made if missing.
+        name: of the model and of the package; a lower-case C identifier.
+        golden: how many golden vectors; 0 leaves the self-test out.
+        package: version, author and the like.
+
+    Returns:
+        The plan, for its text and figures.
+
+    Raises:
+        ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
+        OutputError: the name, version, vendor, author or URL does not fit.
+    """
+    plan = _write(tflite_path, folder / SOURCES, name, golden)
+    write_package(folder, name, plan.program.sha256, golden > 0, package)
+    write_json(folder / "manifest.json", manifest(plan, name, folder, "firmware", golden))
+    return plan
+
+
+def _write(tflite_path: Path, folder: Path, name: str, golden: int) -> Plan:
+    plan = compile_model(tflite_path)
+    vectors = golden_vectors(tflite_path, plan.program, random_inputs(plan.program, golden))
+    write_project(plan, name, folder, vectors)
+    # Relative to the file, so that a project needs no include path for the kernels: Arduino could
+    # not be told one.
+    source = folder / f"{name}.c"
+    text = re.sub(r'#include "(vpr_\w+\.h)"', rf'#include "{RUNTIME}/\1"', source.read_text())
+    source.write_text(text)
+    return plan

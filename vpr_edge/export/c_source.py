@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from vpr_edge.export.qdq_import import METADATA_KEY
+from vpr_edge.export.tflite_read import read_metadata
 from vpr_edge.files import write_json
 from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.golden import golden_vectors, random_inputs
@@ -37,8 +39,8 @@ def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOL
         ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
         OutputError: the name does not fit.
     """
-    plan = _write(tflite_path, folder, name, golden)
-    write_json(folder / "manifest.json", manifest(plan, name, folder, "c", golden))
+    plan = _write_c(tflite_path, folder, name, golden)
+    _write_manifest(plan, tflite_path, folder, name, "c", golden)
     return plan
 
 
@@ -65,13 +67,13 @@ def write_firmware(
         ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
         OutputError: the name, version, vendor, author or URL does not fit.
     """
-    plan = _write(tflite_path, folder / SOURCES, name, golden)
+    plan = _write_c(tflite_path, folder / SOURCES, name, golden)
     write_package(folder, name, plan.program.sha256, golden > 0, package)
-    write_json(folder / "manifest.json", manifest(plan, name, folder, "firmware", golden))
+    _write_manifest(plan, tflite_path, folder, name, "firmware", golden)
     return plan
 
 
-def _write(tflite_path: Path, folder: Path, name: str, golden: int) -> Plan:
+def _write_c(tflite_path: Path, folder: Path, name: str, golden: int) -> Plan:
     plan = compile_model(tflite_path)
     vectors = golden_vectors(tflite_path, plan.program, random_inputs(plan.program, golden))
     write_project(plan, name, folder, vectors)
@@ -81,3 +83,10 @@ def _write(tflite_path: Path, folder: Path, name: str, golden: int) -> Plan:
     text = re.sub(r'#include "(vpr_\w+\.h)"', rf'#include "{RUNTIME}/\1"', source.read_text())
     source.write_text(text)
     return plan
+
+
+def _write_manifest(
+    plan: Plan, tflite_path: Path, folder: Path, name: str, target: str, golden: int
+) -> None:
+    about = read_metadata(tflite_path) if METADATA_KEY in plan.program.metadata else {}
+    write_json(folder / "manifest.json", manifest(plan, name, folder, target, golden, about))

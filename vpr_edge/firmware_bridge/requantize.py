@@ -55,7 +55,7 @@ class Requantization:
 
     def c_channels(self) -> str:
         """The initialiser of a `struct vpr_channels` from pointers of these names."""
-        right_only = int(bool(np.all(self.shift < 0)))
+        right_only = int(bool(np.all(self.shift <= -2)))
         return f"{{weights, bias, multiplier, shift, {right_only}}}"
 
     def apply(self, sums: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:

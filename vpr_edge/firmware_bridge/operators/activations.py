@@ -16,6 +16,7 @@ from vpr_edge.firmware_bridge.operators.elementwise import (
     LARGEST_PRODUCT_SHIFT,
     Arithmetic,
     Binary,
+    c_factor,
     refuse_scales,
     same_parameters,
 )
@@ -128,10 +129,8 @@ class Slopes:
         scaling = c_struct(
             zero_point=self.zero_points[0],
             slope_zero_point=self.zero_points[1],
-            multiplier=self.factors[0].value,
-            shift=self.factors[0].shift,
-            slope_multiplier=self.factors[1].value,
-            slope_shift=self.factors[1].shift,
+            factor=c_factor(self.factors[0]),
+            slope_factor=c_factor(self.factors[1]),
         )
         return {"struct vpr_prelu scaling": scaling, "struct vpr_range range": self.range.c()}
 

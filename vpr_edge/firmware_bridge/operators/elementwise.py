@@ -65,12 +65,10 @@ class Sum:
     def arguments(self) -> dict[str, str]:
         """See `Arithmetic`."""
         a, b = (
-            c_struct(zero_point=zero_point, multiplier=factor.value, shift=factor.shift)
+            c_struct(zero_point=zero_point, factor=c_factor(factor))
             for zero_point, factor in zip(self.zero_points, self.factors, strict=True)
         )
-        scaling = c_struct(
-            a=a, b=b, sign=self.sign, multiplier=self.factor.value, shift=self.factor.shift
-        )
+        scaling = c_struct(a=a, b=b, sign=self.sign, factor=c_factor(self.factor))
         return {"struct vpr_add scaling": scaling, "struct vpr_range range": self.range.c()}
 
     def apply(self, a: Values, b: Values) -> Values:
@@ -109,8 +107,7 @@ class Product:
         scaling = c_struct(
             a_zero_point=self.zero_points[0],
             b_zero_point=self.zero_points[1],
-            multiplier=self.factor.value,
-            shift=self.factor.shift,
+            factor=c_factor(self.factor),
         )
         return {"struct vpr_mul scaling": scaling, "struct vpr_range range": self.range.c()}
 
@@ -324,6 +321,11 @@ def _sum(
     if factor.shift > 0:
         raise refuse_scales(node)
     return Sum(zero_points, factors, sign, factor, fused_range(node, node.outputs[0]))
+
+
+def c_factor(factor: Multiplier) -> str:
+    """The initialiser of a `struct vpr_factor`."""
+    return c_struct(multiplier=factor.value, shift=factor.shift)
 
 
 def refuse_scales(node: Node) -> ModelError:

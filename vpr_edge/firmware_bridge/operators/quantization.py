@@ -16,7 +16,11 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
-from vpr_edge.firmware_bridge.operators.elementwise import LARGEST_PRODUCT_SHIFT, refuse_scales
+from vpr_edge.firmware_bridge.operators.elementwise import (
+    LARGEST_PRODUCT_SHIFT,
+    c_factor,
+    refuse_scales,
+)
 from vpr_edge.firmware_bridge.operators.unary import INT8, TABLE_BODY, same_shape
 from vpr_edge.firmware_bridge.requantize import Range
 from vpr_edge.quantize.arithmetic import Multiplier, multiply, quantize_multiplier
@@ -175,9 +179,7 @@ class Quantize(Conversion):
             function = f"vpr_quantize_f32_{after}"
             return self.called("vpr_quantize_f32.h", function, declarations, arguments)
         if "s16" in (before, after):
-            rescale = c_struct(
-                zero_point=self.zero_point, multiplier=self.factor.value, shift=self.factor.shift
-            )
+            rescale = c_struct(zero_point=self.zero_point, factor=c_factor(self.factor))
             declarations += f"const struct vpr_rescale rescale = {rescale};\n"
             function = f"vpr_rescale_{before}_{after}"
             return self.called("vpr_rescale_s16.h", function, declarations, "rescale, range")

@@ -1,32 +1,33 @@
 """manifest.json of a generated folder: what the C computes and what it needs."""
 
-import json
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from vpr_edge import __version__
-from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.files import sha256
 from vpr_edge.firmware_bridge.emit import Emitter, Port
 from vpr_edge.firmware_bridge.plan import ALIGNMENT, Plan
 
 
-def manifest(plan: Plan, name: str, folder: Path, target: str, vectors: int) -> dict[str, Any]:
+def manifest(
+    plan: Plan, name: str, folder: Path, target: str, vectors: int, about: Mapping[str, Any]
+) -> dict[str, Any]:
     """The manifest of the files that lie in `folder`, as JSON-ready values.
 
     Args:
-        plan: the compiled model; preprocessing, output transforms and provenance come from its
-            metadata and are absent where it has none.
+        plan: the compiled model.
         name: the model's in C.
         folder: with every file but the manifest.
         target: of the export, "c" or "firmware".
         vectors: how many golden vectors the folder has.
+        about: the model's own metadata, from which come preprocessing, output transforms and
+            provenance; empty where it has none.
     """
     program = plan.program
     emitter = Emitter(plan, name)
-    about: dict[str, Any] = json.loads(program.metadata.get(METADATA_KEY, b"{}"))
     transforms = about.get("outputs", {})
     ports = [_port(port) for port in emitter.ports]
     inputs = len(program.inputs)

@@ -39,7 +39,7 @@ struct vpr_channels {
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift;
-    int32_t right_only; /* whether all shifts are below 0; a compile-time constant */
+    int32_t right_only; /* whether all shifts are in [-31, -2]; a compile-time constant */
 };
 
 /* The high half of 2 a b, rounded: gemmlowp's saturating rounding doubling high multiplication

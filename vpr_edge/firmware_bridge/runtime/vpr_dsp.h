@@ -68,6 +68,14 @@ VPR_INLINE int32_t vpr_smmulr(int32_t a, int32_t b)
     return result;
 }
 
+/* sum plus the high word of a b, rounded. */
+VPR_INLINE int32_t vpr_smmlar(int32_t a, int32_t b, int32_t sum)
+{
+    int32_t result;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
 /* Saturated to int8. */
 VPR_INLINE int32_t vpr_ssat8(int32_t x)
 {
@@ -76,16 +84,13 @@ VPR_INLINE int32_t vpr_ssat8(int32_t x)
     return result;
 }
 
-/* vpr_requantize for |x| < 2^30 and shift <= 0: the doubling high multiplication is one SMMULR of
- * 2 x; rounding half away from zero is a shift by one less, plus one, and another shift. */
-VPR_INLINE int32_t vpr_requantize_dsp(int32_t x, int32_t multiplier, int32_t shift)
+/* vpr_requantize for |x| < 2^30 and shift in [-31, -2], plus `to`. The doubling high multiplication
+ * is one SMMULR of 2 x; the rounding shift is a high multiplication too, by 2^(32 + shift), once 1
+ * is taken off negative numbers. */
+VPR_INLINE int32_t vpr_requantize_dsp(int32_t x, int32_t multiplier, int32_t shift, int32_t to)
 {
-    int32_t y = vpr_smmulr((int32_t)((uint32_t)x << 1), multiplier);
-    if (shift == 0) {
-        return y;
-    }
-    y += y >> 31;
-    return ((y >> (-shift - 1)) + 1) >> 1;
+    const int32_t y = vpr_smmulr((int32_t)((uint32_t)x << 1), multiplier);
+    return vpr_smmlar(y + (y >> 31), (int32_t)(1u << (32 + shift)), to);
 }
 
 VPR_INLINE int8_t vpr_saturate_dsp_s8(int32_t x, const struct vpr_range range)
@@ -103,10 +108,8 @@ VPR_INLINE int8_t vpr_output_dsp_s8(int32_t x, const struct vpr_channels c, int3
     if (!c.right_only) {
         return vpr_to_s8(x, c.multiplier[o], c.shift[o], range);
     }
-    int32_t y = vpr_smmulr((int32_t)((uint32_t)x << 1), c.multiplier[o]);
-    y += y >> 31;
-    y = ((y >> (-c.shift[o] - 1)) + 1) >> 1;
-    return vpr_saturate_dsp_s8(y + range.zero_point, range);
+    const int32_t y = vpr_requantize_dsp(x, c.multiplier[o], c.shift[o], range.zero_point);
+    return vpr_saturate_dsp_s8(y, range);
 }
 
 #endif /* VPR_DSP_H */

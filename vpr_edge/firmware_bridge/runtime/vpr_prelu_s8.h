@@ -3,11 +3,12 @@
 #define VPR_PRELU_S8_H
 
 #include "vpr_broadcast.h"
+#include "vpr_scale.h"
 
 struct vpr_prelu {
     int32_t zero_point, slope_zero_point;
-    int32_t multiplier, shift;             /* from an input of 0 or more to the output */
-    int32_t slope_multiplier, slope_shift; /* from input times slope to the output */
+    struct vpr_factor factor;       /* from an input of 0 or more to the output */
+    struct vpr_factor slope_factor; /* from input times slope to the output */
 };
 
 VPR_INLINE void vpr_prelu_s8(const struct vpr_broadcast s, const int8_t *a, const int8_t *b,
@@ -21,8 +22,8 @@ VPR_INLINE void vpr_prelu_s8(const struct vpr_broadcast s, const int8_t *a, cons
         for (int32_t k = 0; k < s.count[VPR_AXES - 1]; ++k) {
             const int32_t x = from_a[k * a_step] - p.zero_point;
             const int32_t slope = from_b[k * b_step] - p.slope_zero_point;
-            *output++ = x >= 0 ? vpr_to_s8(x, p.multiplier, p.shift, range)
-                               : vpr_to_s8(x * slope, p.slope_multiplier, p.slope_shift, range);
+            *output++ = x >= 0 ? vpr_scale_s8(x, p.factor, range)
+                               : vpr_scale_s8(x * slope, p.slope_factor, range);
         }
     } while (vpr_broadcast_next(s, &at));
 }

@@ -2,16 +2,17 @@
 #ifndef VPR_RESCALE_S16_H
 #define VPR_RESCALE_S16_H
 
-#include "vpr_common.h"
+#include "vpr_scale.h"
 
 struct vpr_rescale {
-    int32_t zero_point, multiplier, shift;
+    int32_t zero_point;
+    struct vpr_factor factor;
 };
 
 VPR_INLINE int32_t vpr_rescaled(int32_t x, const struct vpr_rescale p, const struct vpr_range range)
 {
-    return vpr_clamp(vpr_requantize(x - p.zero_point, p.multiplier, p.shift) + range.zero_point,
-                     range.low, range.high);
+    return vpr_clamp(vpr_scale(x - p.zero_point, p.factor) + range.zero_point, range.low,
+                     range.high);
 }
 
 VPR_INLINE void vpr_rescale_s8_s16(const int8_t *input, int32_t count, const struct vpr_rescale p,

@@ -19,14 +19,23 @@ VPR_INLINE float vpr_camera_weight(int32_t from, int32_t to, int32_t size, int32
     return (float)((from_end < to_end ? from_end : to_end) - begin) / (float)size;
 }
 
-/* sum + value * weight with the product rounded, whatever the compiler's setting of contraction. */
+/* Where a float lives that the compiler must take for changed. */
+#if defined(__arm__) && defined(__ARM_FP)
+#define VPR_CAMERA_FLOAT "+t"
+#elif defined(__x86_64__)
+#define VPR_CAMERA_FLOAT "+x"
+#else
+#define VPR_CAMERA_FLOAT "+m"
+#endif
+
+/* sum + value * weight with the product rounded, whatever -ffp-contract says. */
 VPR_INLINE float vpr_camera_add(float sum, float value, float weight)
 {
 #if defined(__GNUC__) || defined(__clang__)
     float product = value * weight;
-    __asm__("" : "+m"(product));
+    __asm__("" : VPR_CAMERA_FLOAT(product));
 #else
-    volatile float product = value * weight;
+    const volatile float product = value * weight;
 #endif
     return sum + product;
 }

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.export.tflite_read import read_metadata
@@ -10,6 +11,7 @@ from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.golden import golden_vectors, random_inputs
 from vpr_edge.firmware_bridge.packages.manifest import manifest
 from vpr_edge.firmware_bridge.packages.package import SOURCES, Package, write_package
+from vpr_edge.firmware_bridge.packages.vision import write_vision
 from vpr_edge.firmware_bridge.plan import Plan
 from vpr_edge.firmware_bridge.project import RUNTIME, write_project
 
@@ -39,8 +41,8 @@ def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOL
         ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
         OutputError: the name does not fit.
     """
-    plan = _write_c(tflite_path, folder, name, golden)
-    _write_manifest(plan, tflite_path, folder, name, "c", golden)
+    plan, about = _write_c(tflite_path, folder, name, golden)
+    write_json(folder / "manifest.json", manifest(plan, name, folder, "c", golden, about))
     return plan
 
 
@@ -67,26 +69,25 @@ def write_firmware(
         ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
         OutputError: the name, version, vendor, author or URL does not fit.
     """
-    plan = _write_c(tflite_path, folder / SOURCES, name, golden)
+    plan, about = _write_c(tflite_path, folder / SOURCES, name, golden)
     write_package(folder, name, plan.program.sha256, golden > 0, package)
-    _write_manifest(plan, tflite_path, folder, name, "firmware", golden)
+    write_json(folder / "manifest.json", manifest(plan, name, folder, "firmware", golden, about))
     return plan
 
 
-def _write_c(tflite_path: Path, folder: Path, name: str, golden: int) -> Plan:
+def _write_c(
+    tflite_path: Path, folder: Path, name: str, golden: int
+) -> tuple[Plan, dict[str, Any]]:
+    """The C in `folder`; the plan and the model's metadata."""
     plan = compile_model(tflite_path)
     vectors = golden_vectors(tflite_path, plan.program, random_inputs(plan.program, golden))
     write_project(plan, name, folder, vectors)
+    about = read_metadata(tflite_path) if METADATA_KEY in plan.program.metadata else {}
+    if "preprocessing" in about:
+        write_vision(plan.program, name, about, folder)
     # Relative to the file, so that a project needs no include path for the kernels: Arduino could
     # not be told one.
-    source = folder / f"{name}.c"
-    text = re.sub(r'#include "(vpr_\w+\.h)"', rf'#include "{RUNTIME}/\1"', source.read_text())
-    source.write_text(text)
-    return plan
-
-
-def _write_manifest(
-    plan: Plan, tflite_path: Path, folder: Path, name: str, target: str, golden: int
-) -> None:
-    about = read_metadata(tflite_path) if METADATA_KEY in plan.program.metadata else {}
-    write_json(folder / "manifest.json", manifest(plan, name, folder, target, golden, about))
+    for path in folder.glob(f"{name}*.[ch]"):
+        text = path.read_text()
+        path.write_text(re.sub(r'#include "(vpr_\w+\.h)"', rf'#include "{RUNTIME}/\1"', text))
+    return plan, about

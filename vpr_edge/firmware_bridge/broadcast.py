@@ -34,12 +34,12 @@ def read_broadcast(node: Node, a: Tensor, b: Tensor, output: Tensor) -> Broadcas
     Raises:
         ModelError: the shapes do not broadcast to the output's, or have too many dimensions.
     """
-    try:
-        shape = np.broadcast_shapes(a.shape, b.shape)
-    except ValueError:
-        shape = ()
     rank = max(len(a.shape), len(b.shape), len(output.shape))
-    if (1,) * (rank - len(shape)) + shape != _extended(output.shape, rank) or rank > AXES:
+    try:
+        shape = _extended(np.broadcast_shapes(a.shape, b.shape), rank)
+    except ValueError:
+        shape = None
+    if shape != _extended(output.shape, rank) or rank > AXES:
         raise node.refuse(
             f"the shapes {list(a.shape)} and {list(b.shape)} do not broadcast to "
             f"{list(output.shape)} in at most {AXES} dimensions",

@@ -64,13 +64,10 @@ class Operator(ABC):
 
     Attributes:
         code: the TFLite builtin that the class compiles.
-        is_view: whether the output is the input's bytes under another shape (RESHAPE), so that
-            nothing runs.
         node: the layer in the file.
     """
 
     code: ClassVar[str]
-    is_view: ClassVar[bool] = False
     node: Node
 
     @classmethod
@@ -93,6 +90,11 @@ class Operator(ABC):
     @abstractmethod
     def kernel(self) -> Kernel:
         """The layer's C."""
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the output is the first activation's bytes (RESHAPE), so that nothing runs."""
+        return False
 
     @property
     def scratch_bytes(self) -> int:

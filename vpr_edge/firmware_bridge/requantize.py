@@ -88,7 +88,9 @@ def fused_range(node: Node, output: Tensor) -> Range:
 
 
 def _quantized(value: float, scale: np.float32, zero_point: int) -> int:
-    steps = float(np.float32(value) / scale)
+    # Limited to more than any type holds: the quotient by a tiny scale is infinite.
+    with np.errstate(over="ignore"):
+        steps = float(np.clip(np.float32(value) / scale, -(2.0**32), 2.0**32))
     return zero_point + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
 
 
@@ -151,9 +153,7 @@ def make_requantization(
     )
 
 
-def settle(
-    node: Node, weights: NDArray[np.int8], requantization: Requantization
-) -> Requantization:
+def settle(node: Node, weights: NDArray[np.int8], requantization: Requantization) -> Requantization:
     """The same outputs from sums that no input makes overflow; weights are [O, K].
 
     Channels of zero weights, which training leaves behind and to which converters give any bias and

@@ -46,7 +46,6 @@ def write_tflm(tflite_path: Path, folder: Path, name: str) -> list[Path]:
         ModelError: the file is missing or corrupt, or TFLM lacks an operator of it.
         OutputError: `name` is no C identifier, or a file could not be written.
     """
-    header, source = write_c_array(tflite_path, folder, name)
     try:
         arena_bytes = Tflm(tflite_path).arena_bytes()
     except ModelError as error:
@@ -54,6 +53,7 @@ def write_tflm(tflite_path: Path, folder: Path, name: str) -> list[Path]:
             f"{tflite_path} does not run in TFLM, whose arena was to be measured; export it with "
             "--target c, which needs no TFLM."
         ) from error
+    header, source = write_c_array(tflite_path, folder, name)
     codes = {operator.code for operator in read_tflite(tflite_path).operators}
     environment = Environment(
         loader=PackageLoader("vpr_edge.firmware_bridge", "templates"),

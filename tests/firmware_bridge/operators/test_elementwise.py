@@ -11,6 +11,7 @@ from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_input import keep_from_float_refusal
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.firmware_bridge.compiler import compile_model
+from vpr_edge.firmware_bridge.importer import import_tflite
 
 OPTIONS = {
     "ADD": schema.AddOptionsT,
@@ -126,9 +127,11 @@ def two_inputs(
     [
         ({"shapes": ((1, 4), (1, 3), (1, 4))}, "do not broadcast"),
         ({"shapes": ((1, 4), (1, 4), (1, 5))}, "do not broadcast"),
+        ({"shapes": ((1, 4), (1, 3), (1, 1))}, "do not broadcast"),
         ({"shapes": ((1,) * 7, (1,) * 7, (1,) * 7)}, "at most 6 dimensions"),
         ({"scales": (1.0, 1.0, 1e-7)}, "too small beside"),
         ({"code": "SUB", "scales": (1.0, 1.0, 1e-7)}, "too small beside"),
+        ({"code": "SUB", "scales": (3e38, 3e38, 1.0)}, "too small beside"),
         ({"code": "MUL", "scales": (1.0, 1.0, 1e-7)}, "too small beside"),
         ({"code": "MAXIMUM", "scales": (0.1, 0.1, 0.2)}, "would not rescale"),
         ({"dtypes": ("int8", "int16", "int8")}, "the type is int16 where int8"),
@@ -139,6 +142,13 @@ def test_what_cannot_be_compiled_is_refused_by_a_sentence(
     tmp_path: Path, change: dict[str, Any], sentence: str
 ) -> None:
     check_refusal(two_inputs(tmp_path / "m.tflite", **change), sentence)
+
+
+def test_a_scale_of_almost_nothing_takes_a_fused_activation(tmp_path: Path) -> None:
+    path = two_inputs(tmp_path / "m.tflite", scales=(1e-39, 1e-39, 1e-39), activation=3)
+    (operator,) = import_tflite(path).operators
+    fours = np.full((1, 4), 4, np.int8)
+    np.testing.assert_array_equal(operator.reference(fours, fours)[0], 2 * fours)
 
 
 def test_equal_shapes_run_in_place(tmp_path: Path) -> None:

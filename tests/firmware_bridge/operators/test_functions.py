@@ -72,7 +72,11 @@ def test_float_functions_are_refused_on_int8(tmp_path: Path, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "source", "output"),
-    [("RSQRT", (1e-12, -128), (1e-6, 0)), ("ABS", (1.0, 0), (1e-9, 0))],
+    [
+        ("RSQRT", (1e-12, -128), (1e-6, 0)),
+        ("RSQRT", (1e-44, -128), (1e-44, 0)),
+        ("ABS", (1.0, 0), (1e-9, 0)),
+    ],
 )
 def test_scales_out_of_reach_are_refused(
     tmp_path: Path, code: str, source: tuple[float, int], output: tuple[float, int]

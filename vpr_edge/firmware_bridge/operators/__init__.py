@@ -11,6 +11,7 @@ from vpr_edge.firmware_bridge.operators.activations import (
     Tanh,
 )
 from vpr_edge.firmware_bridge.operators.convolution import Convolution, DepthwiseConvolution
+from vpr_edge.firmware_bridge.operators.dense import FullyConnected
 from vpr_edge.firmware_bridge.operators.elementwise import Add, Maximum, Minimum, Mul, Sub
 from vpr_edge.firmware_bridge.operators.functions import Abs, Exp, Log, Neg, Rsqrt, Sqrt, Square
 from vpr_edge.firmware_bridge.operators.quantization import Dequantize, Quantize
@@ -20,6 +21,7 @@ REGISTRY: dict[str, type[Operator]] = {
     for operator in (
         Convolution,
         DepthwiseConvolution,
+        FullyConnected,
         Add,
         Sub,
         Mul,

@@ -256,9 +256,10 @@ def _expect_output(node: Node, output: Tensor, scale: float, zero_point: int) ->
 
 def _fixed_point(node: Node, source: Tensor) -> tuple[Values, int]:
     """Every int8 input with `INPUT_BITS` integer bits, and from what difference on it saturates."""
-    factor = quantize_multiplier(float(source.scale[0]) * (1 << (31 - INPUT_BITS)))
+    real = float(source.scale[0]) * (1 << (31 - INPUT_BITS))
+    factor = quantize_multiplier(real)
     shift = int(factor.shift)
-    if not 0 <= shift <= 62:
+    if real < 0.5 or shift > 62:
         raise node.refuse(
             f"the input's scale {source.scale[0]} is out of range",
             "its scales are corrupt, so quantise the model again",

@@ -241,17 +241,15 @@ class Sub(Binary):
         first, second, result = node.affine(a), node.affine(b), node.affine(output)
         with np.errstate(over="ignore"):
             doubled = np.float32(2) * np.maximum(first.scale, second.scale)
-            finer = np.float32(1 << ADD_LEFT_SHIFT) * result.scale
-        return _sum(
-            node,
-            (first.zero_point, second.zero_point),
-            (
-                quantize_multiplier(first.scale / doubled),
-                quantize_multiplier(second.scale / doubled),
-            ),
-            -1,
-            quantize_multiplier(doubled / finer),
+            real = doubled / (np.float32(1 << ADD_LEFT_SHIFT) * result.scale)
+        if not np.isfinite(doubled) or not np.isfinite(real):
+            raise refuse_scales(node)
+        factors = (
+            quantize_multiplier(first.scale / doubled),
+            quantize_multiplier(second.scale / doubled),
         )
+        zero_points = (first.zero_point, second.zero_point)
+        return _sum(node, zero_points, factors, -1, quantize_multiplier(real))
 
 
 class Mul(Binary):

@@ -80,7 +80,11 @@ class Rsqrt(Unary):
     def quantized(cls, node: Node, source: Tensor, output: Tensor) -> Table:
         """See `Unary`; tflite-micro `elementwise.cc`."""
         zero, result = node.affine(source).zero_point, node.affine(output)
-        factor = quantize_multiplier(1 / float(np.sqrt(source.scale[0]) * result.scale))
+        with np.errstate(over="ignore"):
+            root = float(np.sqrt(source.scale[0]) * result.scale)
+        if not 0 < root < np.inf:
+            raise refuse_scales(node)
+        factor = quantize_multiplier(1 / root)
         shift = int(factor.shift) - RSQRT_BITS
         if not -31 <= shift <= 30 - RSQRT_BITS:
             raise refuse_scales(node)

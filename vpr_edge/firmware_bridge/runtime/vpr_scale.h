@@ -34,7 +34,13 @@ VPR_INLINE int32_t vpr_scale(int32_t x, const struct vpr_factor f)
 /* Scale, add the zero point, clamp. */
 VPR_INLINE int8_t vpr_scale_s8(int32_t x, const struct vpr_factor f, const struct vpr_range range)
 {
-    return (int8_t)vpr_clamp(vpr_scale(x, f) + range.zero_point, range.low, range.high);
+    const int32_t y = vpr_scale(x, f) + range.zero_point;
+#if defined(VPR_DSP)
+    if (range.low == -128 && range.high == 127) {
+        return (int8_t)vpr_ssat8(y);
+    }
+#endif
+    return (int8_t)vpr_clamp(y, range.low, range.high);
 }
 
 #endif /* VPR_SCALE_H */

@@ -10,6 +10,7 @@ struct vpr_place_map {
     int32_t stride;            /* from one descriptor to the next, a multiple of 4 */
     int32_t unit;              /* steps in the length 1 of a descriptor */
     const int8_t *descriptors; /* [count][stride] */
+    const int32_t *bias;       /* [count]: what rounding took from a typical query's score */
     const int32_t *ids;        /* [count] */
     const char *const *labels; /* [count], or null */
 };
@@ -27,7 +28,8 @@ static inline int32_t vpr_place_search(const struct vpr_place_map *map, const in
     int32_t count = 0;
     for (int32_t place = 0; place < map->count; ++place) {
         const int8_t *descriptor = map->descriptors + (size_t)place * (size_t)map->stride;
-        const struct vpr_place_match match = {place, vpr_dot_s8(descriptor, query, map->length)};
+        const struct vpr_place_match match = {
+            place, map->bias[place] + vpr_dot_s8(descriptor, query, map->length)};
         if (count == most && (most == 0 || match.score <= best[count - 1].score)) {
             continue;
         }

@@ -1,0 +1,23 @@
+/* The board is this PC: the serial line is standard input and output. */
+#include <stdio.h>
+
+#include "board.h"
+
+int board_get(void)
+{
+    const int byte = getchar();
+    if (byte == EOF) {
+        fflush(stdout);
+    }
+    return byte;
+}
+
+void board_put(uint8_t byte)
+{
+    putchar(byte);
+}
+
+uint32_t board_ticks(void)
+{
+    return 0;
+}

@@ -1,0 +1,112 @@
+"""The host's side of the firmware's serial protocol; README.md specifies it.
+
+Works on any two functions that write and read bytes, such as those of a `serial.Serial` of
+pyserial.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"VE"
+ABOUT, FRAME, INPUT, REPLY = 1, 2, 3, 128
+STATUS = {
+    1: "the checksum was wrong",
+    2: "the board does not know this kind of message",
+    3: "the payload does not fit",
+    4: "the network did not run",
+}
+
+
+class DeviceError(Exception):
+    """The board's answer is an error, or none."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What is on the board."""
+
+    protocol: int
+    height: int
+    width: int
+    input_bytes: int
+    outputs: int
+    arena_bytes: int
+    places: int
+    unit: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """The best place: `score` is the cosine similarity times the map's unit squared."""
+
+    ticks: int
+    id: int
+    score: int
+
+
+def message(kind: int, payload: bytes = b"") -> bytes:
+    """A message as it goes over the line."""
+    body = struct.pack("<BI", kind, len(payload)) + payload
+    return MAGIC + body + struct.pack("<I", zlib.crc32(body))
+
+
+def frame_message(frame: NDArray[np.uint8], pixel_format: int, width: int) -> bytes:
+    """The message with a camera frame, uint8 [H, W * bytes a pixel]."""
+    header = struct.pack("<HHH", pixel_format, frame.shape[0], width)
+    return message(FRAME, header + frame.tobytes())
+
+
+def read_reply(read: Callable[[int], bytes], kind: int) -> bytes:
+    """The payload of the reply to a message of that kind, without its status.
+
+    Raises:
+        DeviceError: the line ended, the checksum is wrong, or the board says what was wrong.
+    """
+    seen = b""
+    while seen != MAGIC:
+        byte = read(1)
+        if not byte:
+            raise DeviceError("the board does not answer; reset it and send the message again")
+        seen = (seen + byte)[-2:]
+    header = read(5)
+    if len(header) < 5:
+        raise DeviceError("the answer is cut short; reset the board and send the message again")
+    found, length = struct.unpack("<BI", header)
+    payload, checksum = read(length), read(4)
+    if checksum != struct.pack("<I", zlib.crc32(header + payload)):
+        raise DeviceError("the answer's checksum is wrong; send the message again")
+    if found != kind | REPLY or not payload:
+        raise DeviceError(f"the answer is of kind {found}, not {kind | REPLY}")
+    if payload[0]:
+        raise DeviceError(STATUS.get(payload[0], f"the board's status is {payload[0]}"))
+    return payload[1:]
+
+
+class Device:
+    """A board with the firmware on it."""
+
+    def __init__(self, write: Callable[[bytes], object], read: Callable[[int], bytes]) -> None:
+        self._write, self._read = write, read
+
+    def about(self) -> About:
+        """Ask what is on the board."""
+        return About(*struct.unpack("<BHHIIIII", self._ask(ABOUT, message(ABOUT))))
+
+    def place(self, frame: NDArray[np.uint8], pixel_format: int, width: int) -> Place:
+        """The place that a camera frame shows."""
+        reply = self._ask(FRAME, frame_message(frame, pixel_format, width))
+        return Place(*struct.unpack("<Iii", reply))
+
+    def outputs(self, image: NDArray[np.int8]) -> tuple[int, bytes]:
+        """Ticks of one run, and all of the network's outputs one after the other."""
+        reply = self._ask(INPUT, message(INPUT, image.tobytes()))
+        return struct.unpack("<I", reply[:4])[0], reply[4:]
+
+    def _ask(self, kind: int, text: bytes) -> bytes:
+        self._write(text)
+        return read_reply(self._read, kind)

@@ -1,0 +1,176 @@
+"""Keypoints from the int8 maps, the twin of `vpr_keypoints.h` and `vpr_keypoint_descriptor.h`.
+
+It decodes as `vpr_edge.benchmarks.keypoint_sources.decode_keypoints` does, in integers: positions
+are rounded to 1/64 pixel, scores stay int8 (sigmoid keeps their order), descriptors become int8.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge.errors import ModelError
+from vpr_edge.firmware_bridge.decode_unit import unit_int8
+from vpr_edge.quantize.model import Affine
+
+STEPS = 64
+"""Position steps a pixel."""
+UNIT = 127
+"""Steps in the length 1 of a keypoint's descriptor."""
+_LARGEST_SIDE = 1024
+_LARGEST_CELL_BITS = 5
+_DESCRIPTOR_BITS = 7
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointSettings:
+    """What `struct vpr_keypoint_settings` holds, and what descriptors need.
+
+    Attributes:
+        rows: of the maps.
+        columns: of the maps.
+        log2_cell: a cell is 2^log2_cell pixels wide.
+        threshold: least int8 score; 128 where no score is probable enough.
+        border: without keypoints along the edge, 1/64 pixel.
+        radius: a keypoint silences weaker ones nearer than this, 1/64 pixel.
+        offset: int16 [256], by location + 128 the distance from the cell's centre, 1/64 pixel.
+        descriptor_zero_point: of the map `descriptor`.
+    """
+
+    rows: int
+    columns: int
+    log2_cell: int
+    threshold: int
+    border: int
+    radius: int
+    offset: NDArray[np.int16]
+    descriptor_zero_point: int
+
+    @classmethod
+    def of_maps(
+        cls,
+        size: tuple[int, int],
+        score: Affine,
+        location: Affine,
+        descriptor: Affine,
+        cell: int = 8,
+        nms_radius: float = 4.0,
+        border: float = 4.0,
+        threshold: float = 0.0,
+    ) -> "KeypointSettings":
+        """Turn the float decoder's settings into integers.
+
+        Args:
+            size: rows and columns of the maps.
+            score: quantisation of `score`.
+            location: of `location`.
+            descriptor: of `descriptor`.
+            cell: pixels a cell.
+            nms_radius: pixels.
+            border: pixels.
+            threshold: least probability.
+
+        Raises:
+            ModelError: the cell is no power of two up to 32, or the picture exceeds 1024 pixels.
+        """
+        log2_cell = cell.bit_length() - 1
+        if cell != 1 << log2_cell or log2_cell > _LARGEST_CELL_BITS:
+            raise ModelError(
+                f"keypoint cells of {cell} pixels cannot be decoded on the device; use a network "
+                "whose score map has 1/1, 1/2, 1/4, 1/8, 1/16 or 1/32 of the input's size."
+            )
+        if max(size) * cell > _LARGEST_SIDE:
+            raise ModelError(
+                f"a keypoint map of {size[0]}x{size[1]} cells of {cell} pixels cannot be decoded "
+                f"on the device; choose an input of at most {_LARGEST_SIDE} pixels a side."
+            )
+        probability = 1 / (1 + np.exp(-_reals(score)))
+        offset = np.rint(np.tanh(_reals(location)) * (cell * STEPS)).astype(np.int16)
+        return cls(
+            size[0],
+            size[1],
+            log2_cell,
+            int(np.count_nonzero(probability < threshold)) - 128,
+            round(border * STEPS),
+            round(nms_radius * STEPS),
+            offset,
+            descriptor.zero_point,
+        )
+
+    def positions(self, location: NDArray[np.int8]) -> NDArray[np.int32]:
+        """Of every cell's candidate int32 [rows * columns, 2]: x, y in 1/64 pixel."""
+        row, column = np.mgrid[: self.rows, : self.columns]
+        half = (STEPS // 2) << self.log2_cell
+        centre = (2 * np.stack([column, row], axis=-1) + 1) * half - STEPS // 2
+        index = location.reshape(self.rows, self.columns, 2).astype(np.int32) + 128
+        return (centre + self.offset[index]).reshape(-1, 2).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceKeypoints:
+    """Keypoints as the device gives them, strongest first, equal scores in the cells' order.
+
+    Attributes:
+        xy: uint16 [N, 2], 1/64 pixel; (0, 0) is the centre of the first pixel.
+        score: int8 [N], as the map has it.
+    """
+
+    xy: NDArray[np.uint16]
+    score: NDArray[np.int8]
+
+
+def find_keypoints(
+    settings: KeypointSettings, score: NDArray[np.int8], location: NDArray[np.int8], most: int
+) -> DeviceKeypoints:
+    """What `vpr_keypoints_s8` finds.
+
+    Args:
+        settings: of the maps.
+        score: int8 [rows, columns, 1].
+        location: int8 [rows, columns, 2].
+        most: at most so many.
+    """
+    xy, strength = settings.positions(location), score.reshape(-1)
+    size = np.array([settings.columns, settings.rows]) << settings.log2_cell
+    far = (size - 1) * STEPS - settings.border
+    inside = ((xy >= settings.border) & (xy <= far)).all(axis=1) & (strength >= settings.threshold)
+    candidates = np.flatnonzero(inside)
+    order = candidates[np.argsort(-strength[candidates].astype(np.int32), kind="stable")]
+    kept: list[int] = []
+    for index in order:
+        if len(kept) == most:
+            break
+        squared = np.square((xy[kept] - xy[index]).astype(np.int64)).sum(axis=1)
+        if (squared >= settings.radius**2).all():
+            kept.append(int(index))
+    return DeviceKeypoints(xy[kept].astype(np.uint16), strength[kept])
+
+
+def keypoint_descriptors(
+    settings: KeypointSettings, descriptor: NDArray[np.int8], xy: NDArray[np.uint16]
+) -> NDArray[np.int8]:
+    """What `vpr_keypoint_descriptor_s8` writes, for all keypoints: int8 [N, C], 127 steps in 1.
+
+    Args:
+        settings: of the maps.
+        descriptor: int8 [rows, columns, C].
+        xy: uint16 [N, 2], 1/64 pixel.
+    """
+    bits = settings.log2_cell + 6
+    whole = 1 << bits
+    last = np.array([settings.columns, settings.rows]) - 1
+    at = np.clip(xy.astype(np.int32) + (STEPS - whole) // 2, 0, last << bits)
+    (x0, y0), (fx, fy) = (at >> bits).T, (at & (whole - 1)).T[..., None]
+    x1, y1 = np.minimum(x0 + 1, last[0]), np.minimum(y0 + 1, last[1])
+    values = descriptor.astype(np.int32) - settings.descriptor_zero_point
+    upper = values[y0, x0] * ((whole - fx) * (whole - fy)) + values[y0, x1] * (fx * (whole - fy))
+    lower = values[y1, x0] * ((whole - fx) * fy) + values[y1, x1] * (fx * fy)
+    # Seven fractional bits stay.
+    away = 2 * bits - _DESCRIPTOR_BITS
+    return unit_int8((upper + lower + (1 << (away - 1))) >> away, UNIT)
+
+
+def _reals(affine: Affine) -> NDArray[np.float64]:
+    """The 256 real values of an int8 tensor, rounded to float32 as dequantisation gives them."""
+    q = np.arange(-128, 128, dtype=np.float32)
+    return ((q - np.float32(affine.zero_point)) * np.float32(affine.scale)).astype(np.float64)

@@ -1,0 +1,160 @@
+"""FULLY_CONNECTED, int8: a 1x1 convolution over the rows of its input, by the same kernel."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.operator import (
+    Constant,
+    Kernel,
+    Operator,
+    Scratch,
+    Values,
+    c_struct,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.convolution import WORD, pack_channel_pairs
+from vpr_edge.firmware_bridge.requantize import (
+    Requantization,
+    channel_requantization,
+    make_requantization,
+    settle,
+)
+from vpr_edge.firmware_bridge.window import Window
+from vpr_edge.quantize.arithmetic import Multiplier, quantize_multiplier
+
+
+@dataclass(frozen=True, eq=False)
+class FullyConnected(Operator):
+    """FULLY_CONNECTED with constant weights.
+
+    Attributes:
+        rows: how many vectors the input is.
+        zero_point: of the input.
+        requantization: from sums to outputs.
+    """
+
+    code = "FULLY_CONNECTED"
+    rows: int
+    zero_point: int
+    requantization: Requantization
+
+    @classmethod
+    def from_node(cls, node: Node) -> Self:
+        """See `Operator`."""
+        node.expect((2, 3))
+        source = node.input(0, "int8")
+        weights = node.constant(1, "int8", rank=2)
+        has_bias = len(node.inputs) > 2 and node.inputs[2] is not None
+        bias = node.constant(2, "int32") if has_bias else None
+        output = node.output(0, "int8")
+        channels, depth = weights.shape
+        rows = prod(source.shape) // depth
+        if rows * depth != prod(source.shape) or prod(output.shape) != rows * channels:
+            raise node.refuse(
+                f"the weights {list(weights.shape)} do not fit the input {list(source.shape)} and "
+                f"the output {list(output.shape)}",
+                "the file is corrupt, so convert the model again",
+                weights,
+            )
+        if node.option("weightsFormat", 0) != 0:
+            raise node.refuse("the weights are shuffled", "convert the model without it", weights)
+        # Checks the weights' scales and the bias; one scale for all has a factor of its own.
+        requantization = channel_requantization(node, source, weights, bias, channels)
+        if weights.scale.size == 1:
+            requantization = make_requantization(
+                node, _tensor_factor(node, source, weights), bias, channels
+            )
+        assert weights.values is not None
+        requantization = settle(node, weights.values, requantization)
+        return cls(node, rows, node.affine(source).zero_point, requantization)
+
+    @property
+    def weights(self) -> NDArray[np.int8]:
+        """[outputs, inputs]."""
+        tensor = self.inputs[1]
+        assert tensor is not None and tensor.values is not None
+        return tensor.values
+
+    @property
+    def macs(self) -> int:
+        """See `Operator`."""
+        return self.rows * self.weights.size
+
+    @property
+    def depth(self) -> int:
+        """Bytes of one output's weights in the kernel's layout."""
+        return -(-self.weights.shape[1] // WORD) * WORD
+
+    @property
+    def scratch_bytes(self) -> int:
+        """See `Operator`: that of the convolution."""
+        return 5 * self.depth
+
+    def clearance(self, index: int) -> int | None:
+        """See `Operator`: as a 1x1 convolution's."""
+        channels, taps = self.weights.shape
+        row = (1, self.rows)
+        return Window(row, row, (1, 1), (1, 1), (1, 1), (0, 0)).clearance(taps, channels)
+
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """See `Operator`."""
+        assert values[0] is not None
+        vectors = values[0].reshape(self.rows, -1).astype(np.float64) - self.zero_point
+        # Float64 sums of these integers are exact.
+        sums = vectors @ self.weights.astype(np.float64).T
+        result = self.requantization.apply(sums.astype(np.int64), np.dtype(np.int8))
+        return (result.reshape(self.outputs[0].shape),)
+
+    def kernel(self) -> Kernel:
+        """See `Operator`."""
+        q, (channels, taps) = self.requantization, self.weights.shape
+        sums = self.weights.astype(np.int64).sum(axis=1)
+        shape = c_struct(
+            in_rows=1,
+            in_columns=self.rows,
+            in_channels=taps,
+            out_rows=1,
+            out_columns=self.rows,
+            out_channels=channels,
+            kernel_rows=1,
+            kernel_columns=1,
+            stride_rows=1,
+            stride_columns=1,
+            dilation_rows=1,
+            dilation_columns=1,
+            pad_top=0,
+            pad_left=0,
+            depth=self.depth,
+        )
+        folded = (q.bias.astype(np.int64) - self.zero_point * sums).astype(np.int32)
+        return Kernel(
+            "vpr_conv_s8.h",
+            "fully_connected_s8",
+            parameters(
+                [
+                    ("const int8_t *input", self.inputs[0]),
+                    ("int32_t input_zero_point", str(self.zero_point)),
+                    ("const int8_t *weights", Constant("weights", pack_channel_pairs(self.weights))),
+                    ("const int32_t *bias", Constant("bias", folded)),
+                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
+                    ("const int8_t *shift", Constant("shift", q.shift)),
+                    ("int8_t *output", self.outputs[0]),
+                    ("void *scratch", Scratch()),
+                ]
+            ),
+            f"const struct vpr_conv shape = {shape};\n"
+            f"const struct vpr_channels channels = {q.c_channels()};\n"
+            f"const struct vpr_range range = {q.range.c()};\n"
+            "vpr_conv_s8(shape, input, input_zero_point, channels, range, output, scratch);",
+        )
+
+
+def _tensor_factor(node: Node, source: Tensor, weights: Tensor) -> Multiplier:
+    """TFLM multiplies the scales in float32 where the weights have but one."""
+    product = np.float32(node.affine(source).scale) * np.float32(weights.scale[0])
+    return quantize_multiplier(float(product) / float(node.affine(node.outputs[0]).scale))

@@ -1,0 +1,126 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D, int8."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
+from vpr_edge.firmware_bridge.requantize import Range, fused_range
+from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
+
+# As far as TFLM lets the scales of input and output differ.
+SCALE_TOLERANCE = 1e-6
+LEAST = -128
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(Operator):
+    """What both pools have; they neither rescale nor count what lies outside the image.
+
+    Attributes:
+        window: the geometry.
+        range: of the output.
+    """
+
+    stem: ClassVar[str]
+    window: Window
+    range: Range
+
+    @classmethod
+    def from_node(cls, node: Node) -> Self:
+        """See `Operator`."""
+        node.expect((1, 1))
+        source, output = node.input(0, "int8", rank=4), node.output(0, "int8", rank=4)
+        batch_of_one(node, source, output)
+        before, after = node.affine(source), node.affine(output)
+        apart = float(np.abs(before.scale - after.scale))
+        if apart > SCALE_TOLERANCE or before.zero_point != after.zero_point:
+            raise node.refuse(
+                "its input and output differ in scale or zero point, and TFLM does not rescale "
+                "them",
+                "quantise the model so that they share both",
+            )
+        if source.shape[3] != output.shape[3]:
+            raise node.refuse(
+                f"it has {source.shape[3]} input but {output.shape[3]} output channels",
+                "the file is corrupt, so convert the model again",
+            )
+        kernel = (int(node.option("filterHeight", 0)), int(node.option("filterWidth", 0)))
+        return cls(node, read_window(node, source, kernel, output), fused_range(node, output))
+
+    @property
+    def source(self) -> Tensor:
+        """The image."""
+        tensor = self.inputs[0]
+        assert tensor is not None
+        return tensor
+
+    def clearance(self, index: int) -> int | None:
+        """See `Operator`."""
+        channels = self.source.shape[3]
+        return self.window.clearance(channels, channels)
+
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """See `Operator`."""
+        assert values[0] is not None
+        pooled = self.pooled(values[0][0].astype(np.int64))
+        return (np.clip(pooled, self.range.low, self.range.high).astype(np.int8)[None],)
+
+    @abstractmethod
+    def pooled(self, image: Values) -> Values:
+        """The result before the activation, int64, of an int64 image [rows, columns, channels]."""
+
+    def kernel(self) -> Kernel:
+        """See `Operator`."""
+        w = self.window
+        shape = c_struct(
+            in_rows=w.source[0],
+            in_columns=w.source[1],
+            channels=self.source.shape[3],
+            out_rows=w.result[0],
+            out_columns=w.result[1],
+            kernel_rows=w.kernel[0],
+            kernel_columns=w.kernel[1],
+            stride_rows=w.stride[0],
+            stride_columns=w.stride[1],
+            pad_top=w.pad[0],
+            pad_left=w.pad[1],
+        )
+        return Kernel(
+            f"vpr_{self.stem}.h",
+            self.stem,
+            parameters([("const int8_t *input", self.source), ("int8_t *output", self.outputs[0])]),
+            f"const struct vpr_pool shape = {shape};\n"
+            f"const struct vpr_range range = {self.range.c()};\n"
+            f"vpr_{self.stem}(shape, input, range, output);",
+        )
+
+
+class AveragePool(Pool):
+    """AVERAGE_POOL_2D."""
+
+    code = "AVERAGE_POOL_2D"
+    stem = "average_pool_s8"
+
+    def pooled(self, image: Values) -> Values:
+        """See `Pool`; rounded half away from zero, zero points included."""
+        total = np.sum(list(self.window.taps(image, 0)), axis=0)
+        inside = np.ones((*self.window.source, 1), np.int64)
+        count = np.sum(list(self.window.taps(inside, 0)), axis=0)
+        rounded: Values = np.sign(total) * ((np.abs(total) + count // 2) // count)
+        return rounded
+
+
+class MaxPool(Pool):
+    """MAX_POOL_2D."""
+
+    code = "MAX_POOL_2D"
+    stem = "max_pool_s8"
+
+    def pooled(self, image: Values) -> Values:
+        """See `Pool`."""
+        greatest: Values = np.max(list(self.window.taps(image, LEAST)), axis=0)
+        return greatest

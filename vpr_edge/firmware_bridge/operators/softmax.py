@@ -1,0 +1,130 @@
+"""SOFTMAX over the last axis, int8 in, int8 or int16 out.
+
+TFLM computes with gemmlowp's fixed point (tensorflow/lite `reference/softmax.h`). An int8 row has at
+most 256 distinct differences from its maximum, so their exponentials are a table, computed here; on
+the device there remain a sum, one reciprocal and a product an element.
+"""
+
+import math
+from dataclasses import dataclass
+from math import prod
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge.firmware_bridge.fixed_point import (
+    exp_negative,
+    high_mul,
+    one_over_one_plus,
+    shift_right,
+)
+from vpr_edge.firmware_bridge.node import Node, integer_limits
+from vpr_edge.firmware_bridge.operator import (
+    Constant,
+    Kernel,
+    Operator,
+    Values,
+    c_struct,
+    parameters,
+)
+from vpr_edge.quantize.arithmetic import multiply, quantize_multiplier
+
+# Integer bits of the scaled difference and of the sum of exponentials.
+DIFFERENCE_BITS, SUM_BITS = 5, 12
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Operator):
+    """SOFTMAX.
+
+    Attributes:
+        table: int32 [256], by how far an element lies below the maximum: its exponential in F0,
+            0 where TFLM leaves it out.
+    """
+
+    code = "SOFTMAX"
+    table: NDArray[np.int32]
+
+    @classmethod
+    def from_node(cls, node: Node) -> Self:
+        """See `Operator`."""
+        node.expect((1, 1))
+        source, output = node.input(0, "int8"), node.output(0, "int8", "int16")
+        beta = float(node.option("beta", 0.0))
+        if source.shape != output.shape or not source.shape:
+            raise node.refuse(
+                f"the input {list(source.shape)} and the output {list(output.shape)} differ",
+                "the file is corrupt, so convert the model again",
+            )
+        low, _ = integer_limits(output)
+        scale, zero_point = float(node.affine(output).scale), node.affine(output).zero_point
+        # Probabilities fill the type: scale 1/256 or 1/65536 from its lowest value on.
+        if zero_point != low or abs(scale * -2 * low - 1) > 1e-3:
+            raise node.refuse(
+                f"the output has the scale {scale:g} and zero point {zero_point}",
+                f"SOFTMAX gives scale 1/{-2 * low} and zero point {low}, so convert again",
+                output,
+            )
+        if source.shape[-1] >= 1 << SUM_BITS:
+            raise node.refuse(
+                f"the last axis has {source.shape[-1]} elements",
+                f"the fixed-point sum holds fewer than {1 << SUM_BITS}",
+                source,
+            )
+        if not 0 < beta < math.inf:
+            raise node.refuse(f"beta is {beta:g}", "convert the model with a positive beta")
+        return cls(node, _exponentials(beta, float(node.affine(source).scale)))
+
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """See `Operator`."""
+        assert values[0] is not None
+        output = self.outputs[0]
+        low, high = integer_limits(output)
+        rows = values[0].reshape(-1, output.shape[-1]).astype(np.int64)
+        exponentials = self.table.astype(np.int64)[rows.max(axis=1, keepdims=True) - rows]
+        total = shift_right(exponentials, SUM_BITS).sum(axis=1, keepdims=True)
+        # Leading zeros of the 32-bit sum.
+        headroom = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
+        reciprocal = one_over_one_plus((total << headroom) - (1 << 31))
+        product = high_mul(reciprocal, exponentials)
+        exponent = SUM_BITS - headroom + 31 - 8 * output.dtype.itemsize
+        scaled = (product + ((1 << exponent) >> 1)) >> exponent
+        # An element that TFLM leaves out is a real 0, and so is the product.
+        return (np.clip(scaled + low, low, high).astype(output.dtype).reshape(output.shape),)
+
+    def clearance(self, index: int) -> int | None:
+        """See `Operator`: elements are read for the last time just before they are written."""
+        return 0 if self.outputs[0].dtype == np.int8 else None
+
+    def kernel(self) -> Kernel:
+        """See `Operator`."""
+        output = self.outputs[0]
+        kind = "s8" if output.dtype == np.int8 else "s8_s16"
+        depth = output.shape[-1]
+        shape = c_struct(rows=prod(output.shape) // depth, depth=depth)
+        return Kernel(
+            "vpr_softmax_s8.h",
+            f"softmax_{kind}",
+            parameters(
+                [
+                    ("const int8_t *input", self.inputs[0]),
+                    ("const int32_t *exponentials", Constant("exponentials", self.table)),
+                    (f"int{8 * output.dtype.itemsize}_t *output", output),
+                ]
+            ),
+            f"const struct vpr_softmax shape = {shape};\n"
+            f"vpr_softmax_{kind}(shape, input, exponentials, output);",
+        )
+
+
+def _exponentials(beta: float, scale: float) -> NDArray[np.int32]:
+    """exp(-beta * scale * d) in F0 for d = 0..255 (`PreprocessSoftmaxScaling`)."""
+    real = min(beta * scale * 2.0 ** (31 - DIFFERENCE_BITS), 2.0**31 - 1)
+    factor = quantize_multiplier(real)
+    shift = int(factor.shift)
+    radius = math.floor(((1 << DIFFERENCE_BITS) - 1) * 2.0 ** (31 - DIFFERENCE_BITS - shift))
+    distance = np.arange(256)
+    kept = distance <= radius
+    scaled = multiply(-np.where(kept, distance, 0), int(factor.value), shift)
+    return np.where(kept, exp_negative(scaled, DIFFERENCE_BITS), 0).astype(np.int32)

@@ -1,0 +1,45 @@
+/* MAX_POOL_2D, int8. */
+#ifndef VPR_MAX_POOL_S8_H
+#define VPR_MAX_POOL_S8_H
+
+#include "vpr_pool.h"
+
+/* All channels of one pixel. */
+VPR_INLINE void vpr_max_pixel_s8(const int8_t *from, int32_t channels, int32_t row_bytes,
+                                 int32_t rows, int32_t columns, const struct vpr_range range,
+                                 int8_t *output)
+{
+    for (int32_t c = 0; c < channels; ++c) {
+        int32_t greatest = range.low;
+        for (int32_t j = 0; j < rows; ++j) {
+            for (int32_t i = 0; i < columns; ++i) {
+                const int32_t x = from[j * row_bytes + i * channels + c];
+                greatest = x > greatest ? x : greatest;
+            }
+        }
+        output[c] = (int8_t)(greatest < range.high ? greatest : range.high);
+    }
+}
+
+VPR_INLINE void vpr_max_pool_s8(const struct vpr_pool s, const int8_t *input,
+                                const struct vpr_range range, int8_t *output)
+{
+    const int32_t row_bytes = s.in_columns * s.channels;
+    for (int32_t y = 0; y < s.out_rows; ++y) {
+        for (int32_t x = 0; x < s.out_columns; ++x) {
+            const struct vpr_patch patch = vpr_pool_patch(s, y, x);
+            const int8_t *from = input + patch.top * row_bytes + patch.left * s.channels;
+            /* Whole windows get loops of constant length. */
+            if (patch.rows == s.kernel_rows && patch.columns == s.kernel_columns) {
+                vpr_max_pixel_s8(from, s.channels, row_bytes, s.kernel_rows, s.kernel_columns,
+                                 range, output);
+            } else {
+                vpr_max_pixel_s8(from, s.channels, row_bytes, patch.rows, patch.columns, range,
+                                 output);
+            }
+            output += s.channels;
+        }
+    }
+}
+
+#endif /* VPR_MAX_POOL_S8_H */

@@ -145,7 +145,7 @@ def doctor(as_json: bool) -> None:
 @click.argument("ckpt")
 @click.option(
     "--target",
-    type=click.Choice(["onnx", "onnx-int8", "tflite-int8", "c-array"]),
+    type=click.Choice(["onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware"]),
     default="tflite-int8",
     show_default=True,
     help="What to write; the files it is made from lie beside it.",
@@ -164,19 +164,26 @@ def doctor(as_json: bool) -> None:
 def export(
     ckpt: str, target: str, converter: str, data: Path | None, output: Path, overwrite: bool
 ) -> None:
-    """Write ONNX, int8 TFLite or a C array.
+    """Write ONNX, int8 TFLite, or C for a microcontroller.
 
-    CKPT is a file or a shipped checkpoint; manifest.json is written beside the result.
+    CKPT is a file or a shipped checkpoint; for c, firmware and c-array it may be anyone's int8
+    .tflite file. manifest.json is written beside the result.
 
     \b
     vpr-edge export nano --target onnx --output float
     vpr-edge export nano-int8 --target tflite-int8 --output out
-    vpr-edge export nano-int8 --target c-array --output firmware
+    vpr-edge export nano-int8 --target firmware --output firmware
+    vpr-edge export model.tflite --target c --output model-c
+
+    c is portable C without an interpreter, which gives the bits that TensorFlow Lite Micro gives;
+    firmware wraps it for CMake, Zephyr, ESP-IDF, PlatformIO, Arduino and CMSIS-Pack; c-array is the
+    TFLite file itself, for firmware that has TFLM.
     """
     from vpr_edge.export.package import export as export_checkpoint
     from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 
-    source, images = find_checkpoint(ckpt), []
+    source = Path(ckpt) if ckpt.endswith(".tflite") else find_checkpoint(ckpt)
+    images = []
     if converter == "onnx2tf":
         from vpr_edge.datasets.images import Images, find_images
 

@@ -5,11 +5,8 @@
 
 int board_get(void)
 {
-    const int byte = getchar();
-    if (byte == EOF) {
-        fflush(stdout);
-    }
-    return byte;
+    fflush(stdout);
+    return getchar(); /* EOF is negative */
 }
 
 void board_put(uint8_t byte)

@@ -5,9 +5,12 @@ pyserial.
 """
 
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,3 +113,34 @@ class Device:
     def _ask(self, kind: int, text: bytes) -> bytes:
         self._write(text)
         return read_reply(self._read, kind)
+
+
+def main() -> None:
+    """Send a picture, as a camera of 320x240 sees it, to the firmware that runs on this PC."""
+    from vpr_edge.errors import VprEdgeError
+    from vpr_edge.preprocessing import Preprocessing, read_image
+
+    if len(sys.argv) != 3:
+        sys.exit("Give the firmware that was built for this PC, and a picture.")
+    with subprocess.Popen([sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin and program.stdout
+        line = program.stdin
+
+        def send(text: bytes) -> None:
+            line.write(text)
+            line.flush()
+
+        board = Device(send, program.stdout.read)
+        try:
+            picture = Preprocessing(240, 320).fit(read_image(Path(sys.argv[2])))
+            about = board.about()
+            place = board.place(picture.reshape(len(picture), -1), 2, picture.shape[1])
+        except (DeviceError, VprEdgeError) as error:
+            sys.exit(str(error))
+        finally:
+            line.close()
+    print(f"place {place.id}, similarity {place.score / about.unit**2:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ INCLUDES = [f"-I{RUNTIME / folder}" for folder in ("", "camera", "decode")]
 BUILDS = {
     "gcc": ("gcc", "-std=c99", "-O2"),
     "clang": ("clang", "-std=c99", "-O2"),
-    "gcc-fused": ("gcc", "-std=gnu99", "-O3", "-mfma", "-ffp-contract=fast"),
+    "gcc-fused": ("gcc", "-std=gnu99", "-O3", "-march=native", "-ffp-contract=fast"),
 }
 SANITIZED = ("-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.firmware_bridge.c_functions import BUILDS, build, build_sanitized, pointer
 
+from tests.firmware_bridge.c_functions import BUILDS, build, build_sanitized, pointer
 from vpr_edge.errors import DataError
 from vpr_edge.firmware_bridge.camera import PixelFormat, camera_input, resized, unpacked
 from vpr_edge.preprocessing import Preprocessing, read_image
@@ -116,10 +116,10 @@ def encoded(image: NDArray[np.uint8], pixel_format: PixelFormat) -> NDArray[np.u
     """What a camera of that format delivers for uint8 [H, W, 3]: uint8 [H, bytes]."""
     match pixel_format:
         case PixelFormat.GREY8:
-            frame = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            frame = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         case PixelFormat.RGB565:
             # OpenCV's BGR565 has its first channel in the high bits.
-            frame = cv2.cvtColor(image, cv2.COLOR_RGB2BGR565)
+            frame = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR565), np.uint8)
         case PixelFormat.RGB888:
             frame = image
         case PixelFormat.YUYV:
@@ -272,13 +272,13 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     program = build_sanitized(PROGRAM, tmp_path)
     random = np.random.default_rng(6)
     for pixel_format in FORMATS:
-        for height, width, *size in (
+        for height, width, rows, columns in (
             (1, 2, 1, 1), (9, 12, 3, 4), (13, 18, 5, 7), (5, 6, 11, 13), (20, 2, 7, 5), (7, 8, 7, 8)
         ):  # fmt: skip
             shape = height, width * pixel_format.pixel_bytes
             frame = random.integers(0, 256, shape, dtype=np.uint8)
-            arguments = map(str, (int(pixel_format), height, width, *size))
+            arguments = map(str, (int(pixel_format), height, width, rows, columns))
             done = subprocess.run([program, *arguments], input=frame.tobytes(), capture_output=True)
             assert done.returncode == OK, done.stderr.decode()
-            expected = camera_input(frame, pixel_format, Preprocessing(*size))
+            expected = camera_input(frame, pixel_format, Preprocessing(rows, columns))
             assert done.stdout == expected.tobytes()

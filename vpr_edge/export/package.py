@@ -1,5 +1,6 @@
 """`vpr-edge export`: a checkpoint becomes an output folder with its artefact and manifest."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge import __version__
-from vpr_edge.errors import CheckpointError
+from vpr_edge.errors import CheckpointError, ModelError
 from vpr_edge.export.c_array import write_c_array
+from vpr_edge.export.c_source import c_name, write_c_source, write_firmware
 from vpr_edge.export.onnx import OPSET, output_transforms, write_onnx, write_qdq_onnx
 from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
 from vpr_edge.export.tflite import write_tflite
@@ -20,7 +22,9 @@ from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.graph import Node
 from vpr_edge.quantize.model import Int8Model
 
-TARGETS = ("onnx", "onnx-int8", "tflite-int8", "c-array")
+TARGETS = ("onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware")
+# What can be made of anyone's TFLite file too.
+TFLITE_TARGETS = ("c-array", "c", "firmware")
 CONVERTERS = ("native", "onnx2tf")
 
 
@@ -33,10 +37,11 @@ def export(
     images: Sequence[NDArray[np.uint8]] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Export a checkpoint.
+    """Export a checkpoint, or to the targets of firmware any TFLite file.
 
     Args:
-        checkpoint: float for "onnx" (and for "onnx2tf"), int8 for the other targets.
+        checkpoint: float for "onnx" (and for "onnx2tf"), int8 for the other targets; or a .tflite
+            file for one of `TFLITE_TARGETS`.
         target: one of `TARGETS`; each holds what it is made from as well.
         folder: to be written, whole or not at all.
         name: stem of the files; by default the network's name.
@@ -50,8 +55,11 @@ def export(
 
     Raises:
         CheckpointError: the checkpoint is of the other kind.
+        ModelError: the TFLite file is corrupt, or asks for what the compiler lacks.
         OutputError: the folder exists, or could not be written.
     """
+    if checkpoint.suffix == ".tflite":
+        return _export_tflite(checkpoint, target, folder, name, overwrite)
     source = load_checkpoint(checkpoint)
     stem = name or source.config.name
     needs = "float" if target == "onnx" or converter == "onnx2tf" else "int8"
@@ -70,16 +78,44 @@ def export(
             write_onnx(source, onnx_path)
         else:
             write_qdq_onnx(Int8Model.from_checkpoint(source), onnx_path)
-        if target in ("tflite-int8", "c-array"):
+        if target in ("tflite-int8", *TFLITE_TARGETS):
             tflite_path = scratch / f"{stem}.tflite"
             if converter == "onnx2tf":
                 convert_with_onnx2tf(onnx_path, tflite_path, images)
             else:
                 write_tflite(onnx_path, tflite_path)
-            if target == "c-array":
-                write_c_array(tflite_path, scratch, stem)
-        write_json(scratch / "manifest.json", _manifest(source, target, converter, scratch))
+            _write_target(tflite_path, target, scratch, stem)
+        if target not in ("c", "firmware"):
+            write_json(scratch / "manifest.json", _manifest(source, target, converter, scratch))
     return folder
+
+
+def _export_tflite(
+    path: Path, target: str, folder: Path, name: str | None, overwrite: bool
+) -> Path:
+    if target not in TFLITE_TARGETS:
+        raise ModelError(
+            f"{path} is a TFLite file, of which only {', '.join(TFLITE_TARGETS)} can be made; give "
+            "a checkpoint for the others."
+        )
+    if not path.is_file():
+        raise ModelError(f"{path} is not a file; check the path of the TFLite model.")
+    with atomic_folder(folder, overwrite) as scratch:
+        copy = scratch / path.name
+        shutil.copyfile(path, copy)
+        _write_target(copy, target, scratch, name or path.stem)
+    return folder
+
+
+def _write_target(tflite_path: Path, target: str, folder: Path, stem: str) -> None:
+    """What is made of the TFLite file, if anything, in the same folder."""
+    match target:
+        case "c-array":
+            write_c_array(tflite_path, folder, stem)
+        case "c":
+            write_c_source(tflite_path, folder, c_name(stem))
+        case "firmware":
+            write_firmware(tflite_path, folder, c_name(stem))
 
 
 def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> dict[str, Any]:

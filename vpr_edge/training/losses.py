@@ -7,6 +7,7 @@ from torch.nn import functional
 from vpr_edge.training.augment import apply_homography
 
 CELL = 8
+IGNORE = 11
 
 
 def place_vectors(place: Tensor, head: str) -> Tensor:
@@ -54,8 +55,27 @@ def imitation(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
     return torch.stack(errors).mean()
 
 
+def relation(vectors: Tensor, targets: Tensor) -> Tensor:
+    """Squared difference of the cosines between all pairs of a batch (arXiv 1904.05068).
+
+    Retrieval compares places with places: what the teacher finds alike, the student shall.
+
+    Args:
+        vectors: unit vectors [N, D] of the student.
+        targets: [N, E] of the teacher, any length.
+
+    Returns:
+        The mean over pairs, in hundredths, so that it is about as large as the other losses.
+    """
+    known = functional.normalize(targets, dim=1)
+    return 100 * functional.mse_loss(vectors @ vectors.T, known @ known.T)
+
+
 def segmentation(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
-    """Weighted cross-entropy; logits [N, K, h, w] are enlarged to half the labels' size.
+    """Weighted cross-entropy and soft Jaccard; logits [N, K, h, w] go to half the labels' size.
+
+    Cross-entropy counts pixels and the figure that is reported counts classes: the Jaccard term
+    is that figure, with probabilities in the place of decisions, over the classes in the batch.
 
     Args:
         logits: at a quarter of the input.
@@ -66,7 +86,26 @@ def segmentation(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tenso
     logits = functional.interpolate(
         logits, size=labels.shape[1:], mode="bilinear", align_corners=False
     )
-    return functional.cross_entropy(logits, labels, class_weights, ignore_index=11)
+    entropy = functional.cross_entropy(logits, labels, class_weights, ignore_index=IGNORE)
+    return entropy + jaccard(logits.softmax(1), labels)
+
+
+def jaccard(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """One minus the mean soft intersection over union of the classes that the labels hold.
+
+    Args:
+        probabilities: [N, K, H, W].
+        labels: int64 [N, H, W]; 11 is ignored.
+    """
+    classes = probabilities.shape[1]
+    judged = (labels != IGNORE)[:, None]
+    truth = functional.one_hot(labels.clamp(max=classes), classes + 1)[..., :classes]
+    truth = truth.permute(0, 3, 1, 2) * judged
+    found = probabilities * judged
+    both = (found * truth).sum((0, 2, 3))
+    either = (found + truth - found * truth).sum((0, 2, 3))
+    present = truth.sum((0, 2, 3)) > 0
+    return 1 - (both / either.clamp(min=1e-6))[present].mean()
 
 
 def keypoint_positions(location: Tensor) -> Tensor:

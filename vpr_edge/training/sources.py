@@ -22,6 +22,8 @@ from vpr_edge.preprocessing import Preprocessing
 
 Images = NDArray[np.uint8]
 PHOTOGRAPH_SIZE = (240, 320)
+WINDOWS = 4
+"""Random parts of every photograph that are places beside the whole."""
 BSDS_TRAINING_SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 
 
@@ -107,13 +109,29 @@ def tower_places(root: Path, fit: Preprocessing) -> PlaceSource:
 
 
 def photograph_places(photographs: Images, fit: Preprocessing) -> PlaceSource:
-    """Each photograph is a place of its own; its pairs differ by augmentation alone."""
-    index = np.arange(len(photographs))
+    """Windows of photographs, each a place of its own; its pairs differ by augmentation alone.
+
+    The whole photograph and `WINDOWS` random parts of it, every other one mirrored: the teacher
+    has an answer for each, and a few thousand pictures more are what it takes to imitate it.
+    Windows of one photograph may overlap, so they are neither positive nor negative.
+    """
+    rng = np.random.default_rng(0)
+    images = []
+    for photograph in photographs:
+        height, width = photograph.shape[:2]
+        images.append(fit.fit(photograph))
+        for number in range(WINDOWS):
+            scale = rng.uniform(0.45, 0.9)
+            h, w = int(height * scale), int(width * scale)
+            top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
+            window = fit.fit(np.ascontiguousarray(photograph[top : top + h, left : left + w]))
+            images.append(window[:, ::-1] if number % 2 else window)
+    index = np.arange(len(images))
     return PlaceSource(
         "photographs",
-        np.stack([fit.fit(image) for image in photographs]),
+        np.stack(images),
         np.stack([index, index], axis=1),
-        index,
+        index // (WINDOWS + 1),
         np.zeros(len(index), np.float32),
         guard=1,
     )

@@ -14,7 +14,13 @@ from vpr_edge.firmware_bridge.operators.convolution import Convolution, Depthwis
 from vpr_edge.firmware_bridge.operators.dense import FullyConnected
 from vpr_edge.firmware_bridge.operators.elementwise import Add, Maximum, Minimum, Mul, Sub
 from vpr_edge.firmware_bridge.operators.functions import Abs, Exp, Log, Neg, Rsqrt, Sqrt, Square
+from vpr_edge.firmware_bridge.operators.mean import Mean, Sum
+from vpr_edge.firmware_bridge.operators.pool import AveragePool, MaxPool
 from vpr_edge.firmware_bridge.operators.quantization import Dequantize, Quantize
+from vpr_edge.firmware_bridge.operators.rearrange import DepthToSpace, SpaceToDepth, Transpose
+from vpr_edge.firmware_bridge.operators.shape import Shape
+from vpr_edge.firmware_bridge.operators.view import ExpandDims, Reshape, Squeeze
+from vpr_edge.firmware_bridge.operators.softmax import Softmax
 
 REGISTRY: dict[str, type[Operator]] = {
     operator.code: operator
@@ -22,6 +28,18 @@ REGISTRY: dict[str, type[Operator]] = {
         Convolution,
         DepthwiseConvolution,
         FullyConnected,
+        AveragePool,
+        MaxPool,
+        Mean,
+        Sum,
+        Reshape,
+        Squeeze,
+        ExpandDims,
+        Shape,
+        Transpose,
+        DepthToSpace,
+        SpaceToDepth,
+        Softmax,
         Add,
         Sub,
         Mul,

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
 # As far as TFLM lets the scales of input and output differ.
 SCALE_TOLERANCE = 1e-6
 LEAST = -128
+LARGEST_WINDOW = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,11 @@ class Pool(Operator):
                 "the file is corrupt, so convert the model again",
             )
         kernel = (int(node.option("filterHeight", 0)), int(node.option("filterWidth", 0)))
+        if kernel[0] * kernel[1] > LARGEST_WINDOW:
+            raise node.refuse(
+                f"the window is {kernel[0]}x{kernel[1]}, larger than {LARGEST_WINDOW} elements",
+                "pool in two layers, or use MEAN",
+            )
         return cls(node, read_window(node, source, kernel, output), fused_range(node, output))
 
     @property
@@ -107,9 +114,9 @@ class AveragePool(Pool):
 
     def pooled(self, image: Values) -> Values:
         """See `Pool`; rounded half away from zero, zero points included."""
-        total = np.sum(list(self.window.taps(image, 0)), axis=0)
+        total = sum(self.window.taps(image, 0), np.int64(0))
         inside = np.ones((*self.window.source, 1), np.int64)
-        count = np.sum(list(self.window.taps(inside, 0)), axis=0)
+        count = sum(self.window.taps(inside, 0), np.int64(0))
         rounded: Values = np.sign(total) * ((np.abs(total) + count // 2) // count)
         return rounded
 
@@ -122,5 +129,4 @@ class MaxPool(Pool):
 
     def pooled(self, image: Values) -> Values:
         """See `Pool`."""
-        greatest: Values = np.max(list(self.window.taps(image, LEAST)), axis=0)
-        return greatest
+        return reduce(np.maximum, self.window.taps(image, LEAST))

@@ -1,0 +1,198 @@
+"""MEAN and SUM over any axes, int8 and float32."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import ClassVar, Self
+
+import numpy as np
+
+from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, parameters
+from vpr_edge.firmware_bridge.operators.rearrangement import (
+    read_axis,
+    read_integers,
+    refuse_shape,
+)
+from vpr_edge.firmware_bridge.requantize import Range
+from vpr_edge.quantize.arithmetic import Multiplier, mean_multiplier, multiply, quantize_multiplier
+
+# Groups of neighbouring axes that the C takes (VPR_REDUCE_LOOPS in vpr_reduce.h).
+GROUPS = 3
+# Of a sum of int8 values less their zero point, shifted left.
+LARGEST_SUM = 1 << 31
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """From a sum of int8 values to the output.
+
+    Attributes:
+        zero_point: of the input.
+        factor: from the sum to the output.
+        range: of the output.
+    """
+
+    zero_point: int
+    factor: Multiplier
+    range: Range
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction(Operator):
+    """A sum over axes, as it is or divided by the number of its terms.
+
+    Attributes:
+        axes: that are summed over, in order.
+        scaling: None for float32.
+    """
+
+    divides: ClassVar[bool]
+    axes: tuple[int, ...]
+    scaling: Scaling | None
+
+    @classmethod
+    def from_node(cls, node: Node) -> Self:
+        """See `Operator`."""
+        node.expect((2, 2))
+        source = node.input(0, "int8", "float32")
+        output, shape = node.output(0, source.dtype.name), source.shape
+        given = read_integers(node, 1)
+        # A number without dimensions has no axes to name.
+        axes = sorted({read_axis(node, axis, len(shape)) for axis in given} if shape else ())
+        kept = [length for axis, length in enumerate(shape) if axis not in axes]
+        if [n for n in kept if n != 1] != [n for n in output.shape if n != 1]:
+            raise refuse_shape(node, source)
+        found = cls(node, tuple(axes), None)
+        if max(len(loops) for loops in found.loops) > GROUPS:
+            raise node.refuse(
+                f"the axes {axes} of {list(shape)} lie in more than {GROUPS} groups",
+                "sum over neighbouring axes in layers of their own",
+            )
+        if source.dtype == np.float32:
+            return found
+        return cls(node, tuple(axes), cls.quantized(node, source, found.terms))
+
+    @classmethod
+    def quantized(cls, node: Node, source: Tensor, terms: int) -> Scaling:
+        """How int8 sums become outputs.
+
+        Raises:
+            ModelError: sums that leave int32.
+        """
+        before, after = node.affine(source), node.affine(node.outputs[0])
+        factor = cls.factor(before.scale, after.scale, terms)
+        if 255 * terms << max(int(factor.shift), 0) >= LARGEST_SUM:
+            raise node.refuse(
+                f"sums of {terms} elements can overflow 32-bit arithmetic at these scales",
+                "sum in two layers, or quantise the model again",
+            )
+        return Scaling(before.zero_point, factor, Range(after.zero_point, -128, 127))
+
+    @classmethod
+    @abstractmethod
+    def factor(cls, source: np.float32, output: np.float32, terms: int) -> Multiplier:
+        """From an int8 sum of `terms` elements to the output; scales of input and output."""
+
+    @property
+    def source(self) -> Tensor:
+        """What is summed."""
+        tensor = self.inputs[0]
+        assert tensor is not None
+        return tensor
+
+    @property
+    def terms(self) -> int:
+        """Of each sum."""
+        return prod(self.source.shape[axis] for axis in self.axes)
+
+    @cached_property
+    def loops(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """(count, step in elements) of the loops over outputs, and over the terms of each."""
+        groups: list[tuple[bool, int, int]] = []
+        step = 1
+        for axis, length in reversed(list(enumerate(self.source.shape))):
+            if length != 1:
+                summed = axis in self.axes
+                if groups and groups[-1][0] == summed:
+                    groups[-1] = (summed, groups[-1][1] * length, groups[-1][2])
+                else:
+                    groups.append((summed, length, step))
+                step *= length
+        kept, summed_over = (
+            [(count, at) for summed, count, at in reversed(groups) if summed is kind]
+            for kind in (False, True)
+        )
+        return kept, summed_over
+
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """See `Operator`."""
+        array, output = values[0], self.outputs[0]
+        assert array is not None
+        kept = [axis for axis in range(array.ndim) if axis not in self.axes]
+        rows = array.transpose(*kept, *self.axes).reshape(-1, self.terms)
+        if self.scaling is None:
+            # One after the other in float32, beginning with a positive zero.
+            with np.errstate(all="ignore"):
+                sums = np.cumsum(rows, axis=1, dtype=np.float32)[:, -1] + np.float32(0)
+                sums = sums / np.float32(self.terms if self.divides else 1)
+            return (sums.astype(np.float32).reshape(output.shape),)
+        s = self.scaling
+        totals = rows.astype(np.int64).sum(axis=1) - s.zero_point * self.terms
+        scaled = multiply(totals, int(s.factor.value), int(s.factor.shift))
+        return (s.range.apply(scaled, np.dtype(np.int8)).reshape(output.shape),)
+
+    def kernel(self) -> Kernel:
+        """See `Operator`."""
+        kept, summed = (
+            [(1, 0)] * (GROUPS - len(loops)) + [(int(n), int(at)) for n, at in loops]
+            for loops in self.loops
+        )
+        rows = [[row[part] for row in loops] for loops in (kept, summed) for part in (0, 1)]
+        shape = ", ".join("{" + ", ".join(map(str, row)) + "}" for row in rows)
+        body = f"const struct vpr_reduce shape = {{{shape}}};\n"
+        if self.scaling is None:
+            divisor = self.terms if self.divides else 1
+            c_type, name = "float", "vpr_reduce_f32"
+            body += f"vpr_reduce_f32(shape, input, {divisor}.0f, output);"
+        else:
+            s = self.scaling
+            c_type, name = "int8_t", "vpr_reduce_s8"
+            body += (
+                f"const struct vpr_range range = {s.range.c()};\n"
+                f"vpr_reduce_s8(shape, input, {s.zero_point * self.terms}, {s.factor.value}, "
+                f"{s.factor.shift}, range, output);"
+            )
+        return Kernel(
+            f"{name}.h",
+            self.code.lower(),
+            parameters(
+                [(f"const {c_type} *input", self.source), (f"{c_type} *output", self.outputs[0])]
+            ),
+            body,
+        )
+
+
+class Mean(Reduction):
+    """MEAN."""
+
+    code = "MEAN"
+    divides = True
+
+    @classmethod
+    def factor(cls, source: np.float32, output: np.float32, terms: int) -> Multiplier:
+        """See `Reduction`."""
+        return mean_multiplier(source, output, terms)
+
+
+class Sum(Reduction):
+    """SUM."""
+
+    code = "SUM"
+    divides = False
+
+    @classmethod
+    def factor(cls, source: np.float32, output: np.float32, terms: int) -> Multiplier:
+        """See `Reduction`."""
+        return quantize_multiplier(float(source) / float(output))

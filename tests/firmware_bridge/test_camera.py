@@ -90,7 +90,7 @@ int main(int count, char **arguments)
 """
 )
 FORMATS = list(PixelFormat)
-OK, BAD_SIZE, WORK_TOO_SMALL = range(3)
+OK, BAD_FORMAT, BAD_SIZE, WORK_TOO_SMALL = range(4)
 
 
 @pytest.fixture(scope="module", params=BUILDS)
@@ -173,7 +173,7 @@ def test_c_makes_of_real_pictures_what_opencv_makes(
 @pytest.mark.parametrize("source", [(480, 640), (600, 800), (1080, 1920), (482, 642), (144, 176)])
 def test_frames_of_camera_sizes_equal_opencv(library: ctypes.CDLL, source: tuple[int, int]) -> None:
     rough = np.random.default_rng(4).integers(0, 256, (*source, 3), dtype=np.uint8)
-    image = cv2.GaussianBlur(rough, (0, 0), 1.5)
+    image = np.asarray(cv2.GaussianBlur(rough, (0, 0), 1.5), np.uint8)
     declared = Preprocessing(120, 160)
     code, result = run(library, image.reshape(len(image), -1), PixelFormat.RGB888, (120, 160))
     assert code == OK
@@ -266,6 +266,30 @@ def test_too_little_work_memory_is_refused(library: ctypes.CDLL) -> None:
     code, result = run(library, frame, PixelFormat.RGB888, (4, 4), missing_work=1)
     assert code == WORK_TOO_SMALL
     assert (result == 77).all()
+
+
+def test_unknown_formats_are_refused(library: ctypes.CDLL) -> None:
+    nothing = pointer(np.zeros(64, np.uint8))
+    for number in (-1, 4):
+        code = library.whole(
+            number, 2, 2, 2, 2, nothing, ctypes.c_size_t(64), nothing, ctypes.c_size_t(6), nothing
+        )
+        assert code == BAD_FORMAT
+
+
+def test_code_for_one_format_refuses_the_others(tmp_path: Path) -> None:
+    library = build("#define VPR_CAMERA_FORMAT VPR_CAMERA_RGB565\n" + CODE, tmp_path, "gcc")
+    random = np.random.default_rng(7)
+    for pixel_format in FORMATS:
+        shape = 11, 14 * pixel_format.pixel_bytes
+        frame = random.integers(0, 256, shape, dtype=np.uint8)
+        code, result = run(library, frame, pixel_format, (5, 6))
+        if pixel_format is PixelFormat.RGB565:
+            assert code == OK
+            expected = camera_input(frame, pixel_format, Preprocessing(5, 6))
+            np.testing.assert_array_equal(result, expected)
+        else:
+            assert code == BAD_FORMAT
 
 
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:

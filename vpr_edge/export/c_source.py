@@ -13,7 +13,7 @@ from vpr_edge.firmware_bridge.packages.manifest import manifest
 from vpr_edge.firmware_bridge.packages.package import SOURCES, Package, write_package
 from vpr_edge.firmware_bridge.packages.vision import write_vision
 from vpr_edge.firmware_bridge.plan import Plan
-from vpr_edge.firmware_bridge.project import RUNTIME, write_project
+from vpr_edge.firmware_bridge.project import write_project
 
 GOLDEN = 2
 DEFAULT_PACKAGE = Package()
@@ -85,9 +85,4 @@ def _write_c(
     about = read_metadata(tflite_path) if METADATA_KEY in plan.program.metadata else {}
     if "preprocessing" in about:
         write_vision(plan.program, name, about, folder)
-    # Relative to the file, so that a project needs no include path for the kernels: Arduino could
-    # not be told one.
-    for path in folder.glob(f"{name}*.[ch]"):
-        text = path.read_text()
-        path.write_text(re.sub(r'#include "(vpr_\w+\.h)"', rf'#include "{RUNTIME}/\1"', text))
     return plan, about

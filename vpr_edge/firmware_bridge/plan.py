@@ -16,7 +16,7 @@ from vpr_edge.firmware_bridge.order import overlaps, size, step_bytes
 from vpr_edge.firmware_bridge.program import Program
 
 ALIGNMENT = 16
-ATTEMPTS = 400
+ATTEMPTS = 5000
 
 
 @dataclass(frozen=True, eq=False)

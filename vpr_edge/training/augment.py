@@ -8,12 +8,12 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 
-def uniform(g: Generator, low: float, high: float, *shape: int) -> Tensor:
+def uniform(g: Generator, low: float | Tensor, high: float | Tensor, *shape: int) -> Tensor:
     """Uniform float32 draws in [low, high)."""
     return torch.rand(*shape, generator=g) * (high - low) + low
 
 
-def photometric(images: Tensor, g: Generator, strength: float = 1.0) -> Tensor:
+def photometric(images: Tensor, g: Generator, strength: float | Tensor = 1.0) -> Tensor:
     """Another light, weather and camera, different for every picture.
 
     Gamma, contrast, brightness, colour cast, loss of colour, a gradient of light, haze towards the
@@ -22,7 +22,7 @@ def photometric(images: Tensor, g: Generator, strength: float = 1.0) -> Tensor:
     Args:
         images: [N, 3, H, W] in [0, 1].
         g: source of the draws.
-        strength: 0 leaves the pictures alone; 1 is meant for places, 0.5 for keypoints.
+        strength: 0 leaves the pictures alone, 1 turns day into night; one for all, or [N, 1, 1, 1].
 
     Returns:
         [N, 3, H, W] in [0, 1].

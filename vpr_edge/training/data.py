@@ -79,8 +79,11 @@ def load_data(
             )
     if root and (root / "camvid").is_dir():
         labelled.append(camvid_labelled(root, fit))
+    labelled = [source for source in labelled if recipe.labelled.get(source.name, 0.0) > 0]
     if not labelled:
-        raise DataError("no labelled pictures: keep the town among the sources, or add CamVid.")
+        raise DataError(
+            "no labelled pictures: keep the town among sources and labelled, or add CamVid."
+        )
     if photographs is None:
         photographs = places[0].images
     maps: tuple[NDArray[np.float16], ...] = ()

@@ -26,21 +26,38 @@ from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.calibrate import calibrate
 from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.training import losses
-from vpr_edge.training.batches import Data, keypoint_batch, place_batch, segmentation_batch
+from vpr_edge.training.batches import (
+    Data,
+    keypoint_batch,
+    labelled_shares,
+    place_batch,
+    segmentation_batch,
+)
 from vpr_edge.training.recipe import Recipe
 from vpr_edge.training.teacher import CHANNELS
 
 DISTILLED_NODE = "place_mix_pointwise"
+KEYPOINT_NODE = "keypoint_pointwise"
+OUTPUTS = ("place", "score", "location", "descriptor", "segmentation")
+KEYPOINT_OUTPUTS = ("score", "location", "descriptor", KEYPOINT_NODE)
 Report = Callable[[int, dict[str, float]], None]
 
 
 class _Model(nn.Module):
-    """The network, and the layer that lifts its features to the teacher's (training only)."""
+    """The network, and what only training needs.
 
-    def __init__(self, network: nn.Module, channels: int) -> None:
+    Attributes:
+        network: what is trained.
+        lift: lifts features to the teacher's maps.
+        inside: tells from a cell's features which of its pixels is the keypoint.
+    """
+
+    def __init__(self, network: nn.Module, config: NetworkConfig) -> None:
         super().__init__()
+        graph = build_graph(config)
         self.network = network
-        self.lift = nn.Conv2d(channels, CHANNELS, 1)
+        self.lift = nn.Conv2d(graph[DISTILLED_NODE].shape[0], CHANNELS, 1)
+        self.inside = nn.Conv2d(graph[KEYPOINT_NODE].shape[0], losses.CELL**2, 1)
 
     def forward(self, images: Tensor, keep: tuple[str, ...]) -> dict[str, Tensor]:
         return self.network(images, keep)
@@ -66,8 +83,7 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
     fabric = Fabric(accelerator="auto", devices=1)
     fabric.launch()
     config, network, original = _network(recipe, data)
-    channels = build_graph(config)[DISTILLED_NODE].shape[0]
-    model = _Model(network, channels)
+    model = _Model(network, config)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
     optimizer = torch.optim.AdamW(_groups(model, recipe), lr=recipe.learning_rate)
     trained, optimizer = fabric.setup(model, optimizer)
@@ -131,12 +147,11 @@ class _Step:
     ) -> None:
         self.recipe, self.config, self.data, self.fabric = recipe, config, data, fabric
         self.original = fabric.to_device(original) if original else None
-        share = np.mean(
+        share = labelled_shares(data, recipe) @ np.stack(
             [
                 np.bincount(s.labels.ravel(), minlength=12)[:11] / s.labels.size
                 for s in data.labelled
-            ],
-            axis=0,
+            ]
         )
         # The square root keeps rare classes (poles, people) learnable without flooding the map.
         balance = 1 / np.sqrt(share + 1e-3)
@@ -149,13 +164,12 @@ class _Step:
         parts: dict[str, Tensor] = {}
         places = place_batch(self.data, recipe, rng, g)
         keypoints = keypoint_batch(self.data, recipe.batch.keypoint_pairs, rng, g)
-        pictures, labels = segmentation_batch(self.data, recipe.batch.segmentation, rng, g)
+        pictures, labels = segmentation_batch(self.data, recipe, rng, g)
         # One pass for all tasks, so that BatchNorm sees one distribution.
         groups = [places.images, keypoints.a, keypoints.b, pictures]
         sizes = [len(group) for group in groups]
         images = torch.cat(groups).contiguous(memory_format=torch.channels_last)
-        names = ("place", DISTILLED_NODE, "score", "location", "descriptor", "segmentation")
-        outputs = model(self.fabric.to_device(images), names)
+        outputs = model(self.fabric.to_device(images), (*OUTPUTS, DISTILLED_NODE, KEYPOINT_NODE))
         if self.original is not None and w.imitate:
             with torch.no_grad():
                 targets = self.original(self.fabric.to_device(images))
@@ -177,18 +191,21 @@ class _Step:
             if self.config.head == "convap":
                 target = functional.adaptive_avg_pool2d(target, place.shape[2:])
                 parts["distill_place"] = w.distill * losses.distillation(place, target)
-        a, b = (
-            {name: split[name][k] for name in ("score", "location", "descriptor")} for k in (1, 2)
-        )
+                parts["relate"] = w.relate * losses.relation(vectors, target.flatten(1))
+        a, b = ({name: split[name][k] for name in KEYPOINT_OUTPUTS} for k in (1, 2))
         found = losses.keypoints(a, b, self.fabric.to_device(keypoints.a_to_b))
-        found["corners"] = sum(
-            (
-                losses.corners(found_in["location"], self.fabric.to_device(clean))
-                for found_in, clean in ((a, keypoints.clean_a), (b, keypoints.clean_b))
-            ),
-            start=torch.zeros(()),
-        )
         parts.update({f"keypoint_{name}": w.keypoints * v for name, v in found.items()})
+        views = ((a, keypoints.clean_a), (b, keypoints.clean_b))
+        for seen, clean in views:
+            taught = losses.corners(
+                seen["location"],
+                seen["score"],
+                model.inside(seen[KEYPOINT_NODE]),
+                self.fabric.to_device(clean),
+            )
+            for name, value in taught.items():
+                so_far = parts.get(f"keypoint_{name}", value.new_zeros(()))
+                parts[f"keypoint_{name}"] = so_far + w.corners / len(views) * value
         parts["segmentation"] = w.segmentation * losses.segmentation(
             split["segmentation"][3],
             self.fabric.to_device(labels),

@@ -29,13 +29,17 @@ class Batch:
 class Weights:
     """Weights of the losses in their sum; zero switches one off.
 
-    `imitate` keeps the outputs of a fake-quantised network at those of the float network it
+    `relate` holds the cosines between a batch's places at the teacher's; `corners` teaches
+    keypoints the strongest corner of every cell, `keypoints` what two views agree on; `imitate`
+    keeps the outputs of a fake-quantised network at those of the float network it
     started from (QAT only); it needs no labels.
     """
 
     distill: float = 1.0
+    relate: float = 0.0
     contrast: float = 1.0
     keypoints: float = 1.0
+    corners: float = 1.0
     segmentation: float = 1.0
     imitate: float = 0.0
 
@@ -55,6 +59,7 @@ class Recipe:
         warmup: steps of linear warm-up.
         temperature: of the contrastive loss.
         sources: share of place pairs drawn from each source (see `training.sources`).
+        labelled: shares of the labelled pictures from "town" and "camvid", where they are there.
         teacher: "efficientnet-lite0" (extra [teacher]) or "" for none.
         average: decay of the moving average of the weights that is saved.
         seed: of initial weights and of every random draw.
@@ -73,6 +78,7 @@ class Recipe:
     warmup: int = 100
     temperature: float = 0.07
     sources: dict[str, float] = field(default_factory=lambda: {"town": 1.0})
+    labelled: dict[str, float] = field(default_factory=lambda: {"town": 1.0, "camvid": 1.0})
     teacher: str = ""
     average: float = 0.998
     seed: int = 0

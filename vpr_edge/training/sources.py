@@ -52,6 +52,7 @@ class PlaceSource:
 class LabelledSource:
     """Pictures uint8 [M, H, W, 3] with classes uint8 [M, H, W] (11 = ignore)."""
 
+    name: str
     images: Images
     labels: NDArray[np.uint8]
 
@@ -150,20 +151,24 @@ def training_photographs(root: Path) -> Images:
 def camvid_labelled(root: Path, fit: Preprocessing) -> LabelledSource:
     """The training part of CamVid."""
     camvid = load_camvid(root / "camvid", "train")
-    return _labelled(camvid.images, camvid.labels, fit)
+    return _labelled("camvid", camvid.images, camvid.labels, fit)
 
 
 def town_labelled(split: TownSplit, fit: Preprocessing) -> LabelledSource:
     """Rendered training towns with their labels."""
     frames = (*split.database, *split.queries)
-    return _labelled([f.image() for f in frames], [f.labels() for f in frames], fit)
+    return _labelled("town", [f.image() for f in frames], [f.labels() for f in frames], fit)
 
 
 def _labelled(
-    images: Iterable[Images], labels: Iterable[NDArray[np.uint8]], fit: Preprocessing
+    name: str,
+    images: Iterable[Images],
+    labels: Iterable[NDArray[np.uint8]],
+    fit: Preprocessing,
 ) -> LabelledSource:
     size = (fit.width, fit.height)
     return LabelledSource(
+        name,
         np.stack([fit.fit(image) for image in images]),
         np.stack([cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in labels]).astype(
             np.uint8

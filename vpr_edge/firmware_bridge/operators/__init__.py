@@ -14,11 +14,17 @@ from vpr_edge.firmware_bridge.operators.convolution import Convolution, Depthwis
 from vpr_edge.firmware_bridge.operators.dense import FullyConnected
 from vpr_edge.firmware_bridge.operators.elementwise import Add, Maximum, Minimum, Mul, Sub
 from vpr_edge.firmware_bridge.operators.functions import Abs, Exp, Log, Neg, Rsqrt, Sqrt, Square
+from vpr_edge.firmware_bridge.operators.gather import Gather
+from vpr_edge.firmware_bridge.operators.join import Concatenation, Pack
 from vpr_edge.firmware_bridge.operators.mean import Mean, Sum
+from vpr_edge.firmware_bridge.operators.pad import Pad, PadV2
 from vpr_edge.firmware_bridge.operators.pool import AveragePool, MaxPool
 from vpr_edge.firmware_bridge.operators.quantization import Dequantize, Quantize
 from vpr_edge.firmware_bridge.operators.rearrange import DepthToSpace, SpaceToDepth, Transpose
+from vpr_edge.firmware_bridge.operators.resize import ResizeBilinear, ResizeNearest
 from vpr_edge.firmware_bridge.operators.shape import Shape
+from vpr_edge.firmware_bridge.operators.slice import Slice, StridedSlice
+from vpr_edge.firmware_bridge.operators.split import Split, SplitV, Unpack
 from vpr_edge.firmware_bridge.operators.view import ExpandDims, Reshape, Squeeze
 from vpr_edge.firmware_bridge.operators.softmax import Softmax
 
@@ -39,6 +45,18 @@ REGISTRY: dict[str, type[Operator]] = {
         Transpose,
         DepthToSpace,
         SpaceToDepth,
+        Concatenation,
+        Pack,
+        Split,
+        SplitV,
+        Unpack,
+        Slice,
+        StridedSlice,
+        Pad,
+        PadV2,
+        Gather,
+        ResizeNearest,
+        ResizeBilinear,
         Softmax,
         Add,
         Sub,

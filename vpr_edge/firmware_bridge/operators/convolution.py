@@ -1,6 +1,7 @@
 """CONV_2D and DEPTHWISE_CONV_2D, int8."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -183,7 +184,6 @@ class Convolution(WindowedWeights):
             parameters(
                 [
                     ("const int8_t *input", self.source),
-                    ("int32_t input_zero_point", str(self.zero_point)),
                     ("const int8_t *weights", Constant("weights", pack_channel_pairs(dense))),
                     ("const int32_t *bias", Constant("bias", folded.astype(np.int32))),
                     ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
@@ -195,7 +195,7 @@ class Convolution(WindowedWeights):
             f"const struct vpr_conv shape = {c_struct(**shape)};\n"
             f"const struct vpr_channels channels = {q.c_channels()};\n"
             f"const struct vpr_range range = {q.range.c()};\n"
-            "vpr_conv_s8(shape, input, input_zero_point, channels, range, output, scratch);",
+            f"vpr_conv_s8(shape, input, {self.zero_point}, channels, range, output, scratch);",
         )
 
 
@@ -239,6 +239,11 @@ class DepthwiseConvolution(WindowedWeights):
         )
         return (self.requantization.apply(np.asarray(sums), np.dtype("i1"))[None],)
 
+    @property
+    def scratch_bytes(self) -> int:
+        """See `Operator`: the input under one kernel."""
+        return prod(self.window.kernel) * self.source.shape[3]
+
     def kernel(self) -> Kernel:
         """See `Operator`."""
         q = self.requantization
@@ -249,17 +254,17 @@ class DepthwiseConvolution(WindowedWeights):
             parameters(
                 [
                     ("const int8_t *input", self.source),
-                    ("int32_t input_zero_point", str(self.zero_point)),
                     ("const int8_t *weights", Constant("weights", self.weights)),
                     ("const int32_t *bias", Constant("bias", q.bias)),
                     ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
                     ("const int8_t *shift", Constant("shift", q.shift)),
                     ("int8_t *output", self.outputs[0]),
+                    ("void *scratch", Scratch()),
                 ]
             ),
             f"const struct vpr_depthwise shape = "
             f"{c_struct(**self.geometry(), multiplier=multiplier)};\n"
             f"const struct vpr_channels channels = {q.c_channels()};\n"
             f"const struct vpr_range range = {q.range.c()};\n"
-            "vpr_depthwise_s8(shape, input, input_zero_point, channels, range, output);",
+            f"vpr_depthwise_s8(shape, input, {self.zero_point}, channels, range, output, scratch);",
         )

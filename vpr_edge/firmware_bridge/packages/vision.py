@@ -13,6 +13,7 @@ from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.program import Program
 from vpr_edge.quantize.model import Affine
 
+INCLUDE = re.compile(r'#include "(vpr_\w+\.h)"')
 KEYPOINT_MAPS = ("score", "location", "descriptor")
 
 
@@ -39,7 +40,7 @@ def write_vision(program: Program, name: str, about: Mapping[str, Any], folder: 
             written.add(file)
             text = found[file].read_text()
             (folder / project.RUNTIME / file).write_text(text)
-            queue += re.findall(r'#include "(vpr_\w+\.h)"', text)
+            queue += INCLUDE.findall(text)
     outputs = {tensor.name: tensor for tensor in program.outputs}
     rows = int(about["preprocessing"]["height"])
     keypoints = place = None
@@ -53,7 +54,9 @@ def write_vision(program: Program, name: str, about: Mapping[str, Any], folder: 
         transform = about.get("outputs", {}).get("place", {}).get("transform", {})
         place = PlaceTransform.of_output(tensor.shape[1:], _affine(tensor), transform)
     if keypoints or place:
-        write_decode(folder, name, keypoints, place)
+        for path in write_decode(folder, name, keypoints, place):
+            text = path.read_text()
+            path.write_text(INCLUDE.sub(rf'#include "{project.RUNTIME}/\1"', text))
 
 
 def _affine(tensor: Tensor) -> Affine:

@@ -1,6 +1,9 @@
 /* DEPTHWISE_CONV_2D, int8: every channel of the input under its own kernel.
  *
- * Weights lie in the order rows, columns, output channels. Taps outside the image are skipped.
+ * Weights lie in the order rows, columns, output channels.
+ *
+ * Scratch: the input under one kernel. Where that reaches outside the image, or is not dense, it is
+ * gathered there, with the zero point for what is outside; so one piece of code serves all pixels.
  */
 #ifndef VPR_DEPTHWISE_S8_H
 #define VPR_DEPTHWISE_S8_H
@@ -18,24 +21,6 @@ struct vpr_depthwise {
     int32_t kernel_rows, kernel_columns, stride_rows, stride_columns;
     int32_t dilation_rows, dilation_columns, pad_top, pad_left;
 };
-
-/* The taps from `first` up to `end` of one axis lie inside the image. */
-struct vpr_taps {
-    int32_t first, end;
-};
-
-VPR_INLINE struct vpr_taps vpr_taps_inside(int32_t origin, int32_t size, int32_t kernel,
-                                           int32_t dilation)
-{
-    struct vpr_taps taps = {0, kernel};
-    while (taps.first < kernel && origin + taps.first * dilation < 0) {
-        ++taps.first;
-    }
-    while (taps.end > taps.first && origin + (taps.end - 1) * dilation >= size) {
-        --taps.end;
-    }
-    return taps;
-}
 
 #if defined(VPR_DSP) && !defined(VPR_MVE)
 /* One tap of four channels, in ten instructions; `offset` is the negated zero point, twice.
@@ -66,12 +51,31 @@ VPR_INLINE void vpr_tap_dsp_s8(const int8_t *input, const int8_t *weights, uint3
 }
 #endif
 
-/* All output channels of one pixel; `origin` is where the tap (0, 0) lies, inside or not. */
+/* Gathers what lies under the kernel whose first tap is at (row, column). */
+VPR_INLINE void vpr_depthwise_patch_s8(const struct vpr_depthwise s, const int8_t *input,
+                                       int32_t row, int32_t column, int8_t zero_point,
+                                       int8_t *patch)
+{
+    for (int32_t j = 0; j < s.kernel_rows; ++j) {
+        const int32_t y = row + j * s.dilation_rows;
+        for (int32_t i = 0; i < s.kernel_columns; ++i) {
+            const int32_t x = column + i * s.dilation_columns;
+            if (y >= 0 && y < s.in_rows && x >= 0 && x < s.in_columns) {
+                memcpy(patch, input + (y * s.in_columns + x) * s.in_channels,
+                       (size_t)s.in_channels);
+            } else {
+                memset(patch, zero_point, (size_t)s.in_channels);
+            }
+            patch += s.in_channels;
+        }
+    }
+}
+
+/* All output channels of one pixel; `stride` bytes lie between rows of `input`. */
 VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_t *input,
-                                       int32_t origin_row, int32_t origin_column,
-                                       const struct vpr_taps rows, const struct vpr_taps columns,
-                                       int32_t zero_point, const struct vpr_channels c,
-                                       const struct vpr_range range, int8_t *output)
+                                       int32_t stride, int32_t zero_point,
+                                       const struct vpr_channels c, const struct vpr_range range,
+                                       int8_t *output)
 {
     const int32_t channels = s.in_channels * s.multiplier;
     int32_t o = 0;
@@ -81,11 +85,9 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
             const int32_t left = channels % 4 == 0 ? 4 : channels - o;
             const mve_pred16_t lanes = vctp32q((uint32_t)left);
             int32x4_t sums = vdupq_n_s32(0);
-            for (int32_t j = rows.first; j < rows.end; ++j) {
-                const int32_t row = (origin_row + j * s.dilation_rows) * s.in_columns;
-                for (int32_t i = columns.first; i < columns.end; ++i) {
-                    const int32_t at = row + origin_column + i * s.dilation_columns;
-                    const int8_t *from = input + at * channels + o;
+            for (int32_t j = 0; j < s.kernel_rows; ++j) {
+                for (int32_t i = 0; i < s.kernel_columns; ++i) {
+                    const int8_t *from = input + j * stride + i * channels + o;
                     const int8_t *w = c.weights + (j * s.kernel_columns + i) * channels + o;
                     int32x4_t x, y;
                     if (left >= 4) {
@@ -106,11 +108,9 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
         const uint32_t offset = (uint32_t)(uint16_t)(-zero_point) * 0x10001u;
         for (; o + 4 <= channels; o += 4) {
             int32_t sums[4] = {c.bias[o], c.bias[o + 1], c.bias[o + 2], c.bias[o + 3]};
-            for (int32_t j = rows.first; j < rows.end; ++j) {
-                const int32_t row = (origin_row + j * s.dilation_rows) * s.in_columns;
-                for (int32_t i = columns.first; i < columns.end; ++i) {
-                    const int32_t at = row + origin_column + i * s.dilation_columns;
-                    vpr_tap_dsp_s8(input + at * channels + o,
+            for (int32_t j = 0; j < s.kernel_rows; ++j) {
+                for (int32_t i = 0; i < s.kernel_columns; ++i) {
+                    vpr_tap_dsp_s8(input + j * stride + i * channels + o,
                                    c.weights + (j * s.kernel_columns + i) * channels + o, offset,
                                    sums);
                 }
@@ -123,12 +123,11 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
 #endif
     for (; o < channels; ++o) {
         int32_t sum = c.bias[o];
-        for (int32_t j = rows.first; j < rows.end; ++j) {
-            const int32_t row = (origin_row + j * s.dilation_rows) * s.in_columns;
-            for (int32_t i = columns.first; i < columns.end; ++i) {
-                const int32_t at = row + origin_column + i * s.dilation_columns;
-                sum += (input[at * s.in_channels + o / s.multiplier] - zero_point) *
-                       c.weights[(j * s.kernel_columns + i) * channels + o];
+        for (int32_t j = 0; j < s.kernel_rows; ++j) {
+            for (int32_t i = 0; i < s.kernel_columns; ++i) {
+                const int32_t x = input[j * stride + i * s.in_channels + o / s.multiplier];
+                const int32_t w = c.weights[(j * s.kernel_columns + i) * channels + o];
+                sum += (x - zero_point) * w;
             }
         }
         output[o] = vpr_to_s8(sum, c.multiplier[o], c.shift[o], range);
@@ -137,27 +136,24 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
 
 VPR_INLINE void vpr_depthwise_s8(const struct vpr_depthwise s, const int8_t *input,
                                  int32_t zero_point, const struct vpr_channels c,
-                                 const struct vpr_range range, int8_t *output)
+                                 const struct vpr_range range, int8_t *output, void *scratch)
 {
-    const struct vpr_taps all_rows = {0, s.kernel_rows}, all_columns = {0, s.kernel_columns};
+    const int dense = s.dilation_rows == 1 && s.dilation_columns == 1;
+    int8_t *patch = (int8_t *)scratch;
     for (int32_t y = 0; y < s.out_rows; ++y) {
         const int32_t row = y * s.stride_rows - s.pad_top;
-        const struct vpr_taps rows =
-            vpr_taps_inside(row, s.in_rows, s.kernel_rows, s.dilation_rows);
-        const int full = rows.first == 0 && rows.end == s.kernel_rows;
+        const int full = dense && row >= 0 && row + s.kernel_rows <= s.in_rows;
         for (int32_t x = 0; x < s.out_columns; ++x) {
             const int32_t column = x * s.stride_columns - s.pad_left;
-            /* Whole kernels, nearly all, get a loop whose bounds are constants. */
-            if (full && column >= 0 &&
-                column + (s.kernel_columns - 1) * s.dilation_columns < s.in_columns) {
-                vpr_depthwise_pixel_s8(s, input, row, column, all_rows, all_columns, zero_point,
-                                       c, range, output);
+            const int8_t *from = patch;
+            int32_t stride = s.kernel_columns * s.in_channels;
+            if (full && column >= 0 && column + s.kernel_columns <= s.in_columns) {
+                from = input + (row * s.in_columns + column) * s.in_channels;
+                stride = s.in_columns * s.in_channels;
             } else {
-                const struct vpr_taps columns =
-                    vpr_taps_inside(column, s.in_columns, s.kernel_columns, s.dilation_columns);
-                vpr_depthwise_pixel_s8(s, input, row, column, rows, columns, zero_point, c, range,
-                                       output);
+                vpr_depthwise_patch_s8(s, input, row, column, (int8_t)zero_point, patch);
             }
+            vpr_depthwise_pixel_s8(s, from, stride, zero_point, c, range, output);
             output += s.in_channels * s.multiplier;
         }
     }

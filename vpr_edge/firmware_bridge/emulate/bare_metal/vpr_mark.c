@@ -29,7 +29,8 @@ static inline __attribute__((always_inline)) struct moment now(void)
 {
     struct moment m = {vpr_systick_wraps, 0, 0, 0};
     uint32_t before;
-    __asm__ volatile("ldr %[before], [%[systick]]\n"
+    __asm__ volatile(".syntax unified\n"
+                     "ldr %[before], [%[systick]]\n"
                      "1: adds %[rounds], #1\n"
                      "ldr %[after], [%[systick]]\n"
                      "cmp %[before], %[after]\n"

@@ -40,18 +40,19 @@ VPR_INLINE float vpr_camera_add(float sum, float value, float weight)
     return sum + product;
 }
 
-VPR_INLINE void vpr_camera_area_columns(const struct vpr_camera *camera, const uint8_t *row,
+VPR_INLINE void vpr_camera_area_columns(const struct vpr_camera *camera,
+                                        enum vpr_camera_format format, const uint8_t *row,
                                         union vpr_camera_word *means)
 {
     const int32_t size = camera->width, parts = camera->input_width;
-    const int32_t channels = vpr_camera_channels(camera->format);
+    const int32_t channels = vpr_camera_channels(format);
     int32_t from = 0;
     for (int32_t x = 0; x < parts; ++x, means += channels) {
         float mean[3] = {0.0f, 0.0f, 0.0f};
         int32_t pixel[3];
         for (;; ++from) {
             const float weight = vpr_camera_weight(from, x, size, parts);
-            vpr_camera_pixel(camera->format, row, from, pixel);
+            vpr_camera_pixel(format, row, from, pixel);
             for (int32_t c = 0; c < channels; ++c) {
                 mean[c] = vpr_camera_add(mean[c], (float)pixel[c], weight);
             }
@@ -67,15 +68,16 @@ VPR_INLINE void vpr_camera_area_columns(const struct vpr_camera *camera, const u
     }
 }
 
-static inline void vpr_camera_area_row(struct vpr_camera *camera, const uint8_t *row, int8_t *input)
+VPR_INLINE void vpr_camera_area_row(struct vpr_camera *camera, enum vpr_camera_format format,
+                                    const uint8_t *row, int8_t *input)
 {
     const int32_t size = camera->height, parts = camera->input_height;
-    const int32_t channels = vpr_camera_channels(camera->format);
+    const int32_t channels = vpr_camera_channels(format);
     const int32_t count = camera->input_width * channels;
     const union vpr_camera_word *means = camera->work;
     union vpr_camera_word *sums = camera->work + count;
     const int32_t end = (camera->row + 1) * parts;
-    vpr_camera_area_columns(camera, row, camera->work);
+    vpr_camera_area_columns(camera, format, row, camera->work);
     while (camera->done < parts && camera->done * size < end) {
         const float weight = vpr_camera_weight(camera->row, camera->done, size, parts);
         const int32_t first = camera->row * parts <= camera->done * size;
@@ -86,8 +88,8 @@ static inline void vpr_camera_area_row(struct vpr_camera *camera, const uint8_t 
             return;
         }
         for (int32_t i = 0; i < count; ++i) {
-            vpr_camera_put(camera, i / channels, i % channels, vpr_camera_round(sums[i].real),
-                           input);
+            vpr_camera_put(camera, format, i / channels, i % channels,
+                           vpr_camera_round(sums[i].real), input);
         }
         ++camera->done;
     }

@@ -16,17 +16,18 @@ VPR_INLINE int32_t vpr_camera_mean(int32_t sum, int32_t across, int32_t down)
     return vpr_camera_round((float)sum * (1.0f / (float)(across * down)));
 }
 
-static inline void vpr_camera_box_row(struct vpr_camera *camera, const uint8_t *row, int8_t *input)
+VPR_INLINE void vpr_camera_box_row(struct vpr_camera *camera, enum vpr_camera_format format,
+                                   const uint8_t *row, int8_t *input)
 {
     const int32_t across = camera->width / camera->input_width;
     const int32_t down = camera->height / camera->input_height;
-    const int32_t channels = vpr_camera_channels(camera->format);
+    const int32_t channels = vpr_camera_channels(format);
     const int32_t first = camera->row % down == 0, last = camera->row % down == down - 1;
     union vpr_camera_word *sums = camera->work;
     for (int32_t x = 0; x < camera->input_width; ++x, sums += channels) {
         int32_t box[3] = {0, 0, 0}, pixel[3];
         for (int32_t i = 0; i < across; ++i) {
-            vpr_camera_pixel(camera->format, row, x * across + i, pixel);
+            vpr_camera_pixel(format, row, x * across + i, pixel);
             for (int32_t c = 0; c < channels; ++c) {
                 box[c] += pixel[c];
             }
@@ -35,7 +36,7 @@ static inline void vpr_camera_box_row(struct vpr_camera *camera, const uint8_t *
             sums[c].integer = box[c] + (first ? 0 : sums[c].integer);
             if (last) {
                 const int32_t mean = vpr_camera_mean(sums[c].integer, across, down);
-                vpr_camera_put(camera, x, c, mean, input);
+                vpr_camera_put(camera, format, x, c, mean, input);
             }
         }
     }

@@ -23,28 +23,29 @@ VPR_INLINE struct vpr_camera_between vpr_camera_position(int32_t to, int32_t siz
     return p;
 }
 
-VPR_INLINE void vpr_camera_linear_columns(const struct vpr_camera *camera, const uint8_t *row,
+VPR_INLINE void vpr_camera_linear_columns(const struct vpr_camera *camera,
+                                          enum vpr_camera_format format, const uint8_t *row,
                                           union vpr_camera_word *mixed)
 {
-    const int32_t channels = vpr_camera_channels(camera->format), last = camera->width - 1;
+    const int32_t channels = vpr_camera_channels(format), last = camera->width - 1;
     for (int32_t x = 0; x < camera->input_width; ++x, mixed += channels) {
         const struct vpr_camera_between p =
             vpr_camera_position(x, camera->width, camera->input_width);
         int32_t near[3], far[3];
-        vpr_camera_pixel(camera->format, row, vpr_clamp(p.from, 0, last), near);
-        vpr_camera_pixel(camera->format, row, vpr_clamp(p.from + 1, 0, last), far);
+        vpr_camera_pixel(format, row, vpr_clamp(p.from, 0, last), near);
+        vpr_camera_pixel(format, row, vpr_clamp(p.from + 1, 0, last), far);
         for (int32_t c = 0; c < channels; ++c) {
             mixed[c].integer = p.near * near[c] + p.far * far[c];
         }
     }
 }
 
-static inline void vpr_camera_linear_row(struct vpr_camera *camera, const uint8_t *row,
-                                         int8_t *input)
+VPR_INLINE void vpr_camera_linear_row(struct vpr_camera *camera, enum vpr_camera_format format,
+                                      const uint8_t *row, int8_t *input)
 {
-    const int32_t channels = vpr_camera_channels(camera->format), last = camera->height - 1;
+    const int32_t channels = vpr_camera_channels(format), last = camera->height - 1;
     const int32_t count = camera->input_width * channels;
-    vpr_camera_linear_columns(camera, row, camera->work + (camera->row & 1) * count);
+    vpr_camera_linear_columns(camera, format, row, camera->work + (camera->row & 1) * count);
     for (; camera->done < camera->input_height; ++camera->done) {
         const struct vpr_camera_between p =
             vpr_camera_position(camera->done, camera->height, camera->input_height);
@@ -56,7 +57,7 @@ static inline void vpr_camera_linear_row(struct vpr_camera *camera, const uint8_
         for (int32_t i = 0; i < count; ++i) {
             const int32_t pixel = ((p.near * (near[i].integer >> 4) >> 16) +
                                    (p.far * (far[i].integer >> 4) >> 16) + 2) >> 2;
-            vpr_camera_put(camera, i / channels, i % channels, pixel, input);
+            vpr_camera_put(camera, format, i / channels, i % channels, pixel, input);
         }
     }
 }

@@ -28,12 +28,12 @@ VPR_INLINE int32_t vpr_camera_round(float x)
 }
 
 /* Write channel `c` of pixel `x` of the input's next row; grey goes to all three. */
-VPR_INLINE void vpr_camera_put(const struct vpr_camera *camera, int32_t x, int32_t c,
-                               int32_t pixel, int8_t *input)
+VPR_INLINE void vpr_camera_put(const struct vpr_camera *camera, enum vpr_camera_format format,
+                               int32_t x, int32_t c, int32_t pixel, int8_t *input)
 {
     int8_t *to = input + 3 * (camera->done * camera->input_width + x);
     const int8_t value = (int8_t)(vpr_clamp(pixel, 0, 255) - 128);
-    if (camera->format == VPR_CAMERA_GREY8) {
+    if (format == VPR_CAMERA_GREY8) {
         to[0] = to[1] = to[2] = value;
     } else {
         to[c] = value;

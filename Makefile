@@ -25,5 +25,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	"vpr-edge needs Python 3.11 or later; give one: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(PIP_INSTALL) torch==2.13.0
-	$(PIP_INSTALL) -e '.[train,town,map,dev]'
+	$(PIP_INSTALL) -e '.[train,town,map,mcu,dev]'
 	touch $@

@@ -21,7 +21,7 @@ STATUS = {
     1: "the checksum was wrong",
     2: "the board does not know this kind of message",
     3: "the payload does not fit",
-    4: "the network did not run",
+    4: "the network did not run, or the map has no places",
 }
 
 

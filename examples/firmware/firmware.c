@@ -104,7 +104,9 @@ static enum message_status reply_place(struct message *request)
     struct vpr_place_match best;
     vpr_place_descriptor_s8(&nano_place_transform, nano_output_place(arena), places.unit,
                             descriptor);
-    vpr_place_search(&places, descriptor, 1, &best);
+    if (vpr_place_search(&places, descriptor, 1, &best) == 0) {
+        return MESSAGE_FAILED;
+    }
     struct message reply;
     message_begin(&reply, MESSAGE_FRAME | MESSAGE_REPLY, 13);
     message_write_u8(&reply, MESSAGE_OK);

@@ -19,7 +19,7 @@ enum message_status {
     MESSAGE_BAD_CHECKSUM,
     MESSAGE_UNKNOWN_KIND,
     MESSAGE_BAD_PAYLOAD, /* of a length or with a declaration that does not fit */
-    MESSAGE_FAILED       /* the network did not run */
+    MESSAGE_FAILED       /* the network did not run, or the map has no places */
 };
 
 #define MESSAGE_LONGEST (1ul << 22) /* bytes of a payload */

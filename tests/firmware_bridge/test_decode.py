@@ -22,6 +22,7 @@ from vpr_edge.firmware_bridge.decode_keypoints import (
     find_keypoints,
     keypoint_descriptors,
 )
+from vpr_edge.firmware_bridge.decode_model import decoding_of
 from vpr_edge.firmware_bridge.decode_place import PlaceTransform
 from vpr_edge.firmware_bridge.decode_segmentation import segmentation_labels
 from vpr_edge.firmware_bridge.decode_source import write_decode
@@ -116,6 +117,7 @@ KEYPOINT = np.dtype({"names": ["x", "y", "score"], "formats": ["<u2", "<u2", "i1
 class Outputs:
     """Of the shipped int8 network: quantisation by name, and the int8 maps of each picture."""
 
+    file: Path
     affine: dict[str, Affine]
     maps: list[dict[str, NDArray[np.int8]]]
 
@@ -152,7 +154,7 @@ def outputs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
             }
         )
     affine = {t.name: Affine(t.scale[0], int(t.zero_point[0])) for t in runtime.outputs}
-    return Outputs(affine, maps)
+    return Outputs(runtime.path, affine, maps)
 
 
 def c_keypoints(
@@ -196,10 +198,30 @@ def assert_c_equals_twin(
 
 
 def settings_of(outputs: Outputs, threshold: float = 0.0) -> KeypointSettings:
-    affine = outputs.affine
-    return KeypointSettings.of_maps(
-        (15, 20), affine["score"], affine["location"], affine["descriptor"], threshold=threshold
-    )
+    found = decoding_of(outputs.file, threshold=threshold).keypoints
+    assert found is not None
+    return found
+
+
+def test_settings_are_read_off_the_exported_file(outputs: Outputs) -> None:
+    decoding = decoding_of(outputs.file, nms_radius=3.0, border=2.0)
+    assert decoding.keypoints is not None
+    assert decoding.place is not None
+    found = decoding.keypoints
+    assert (found.rows, found.columns, found.log2_cell) == (15, 20, 3)
+    assert (found.radius, found.border, found.threshold) == (3 * 64, 2 * 64, -128)
+    assert found.descriptor_zero_point == outputs.affine["descriptor"].zero_point
+    assert decoding.place.length == 640
+    # Nothing follows the map but the length.
+    zero = outputs.affine["place"].zero_point
+    assert decoding.place.value[zero + 128] == 0
+    assert decoding.place.gain.size == 0
+
+
+def test_a_model_without_these_maps_needs_no_decoding(shared: Path) -> None:
+    decoding = decoding_of(shared.parent / "models" / "ic.tflite")
+    assert decoding.keypoints is None
+    assert decoding.place is None
 
 
 @pytest.mark.parametrize("most", [0, 1, 50, 1000])

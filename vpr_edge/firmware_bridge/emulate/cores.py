@@ -13,7 +13,8 @@ class Board:
 
     Attributes:
         qemu_machine: QEMU's name of it.
-        vectors: where the core looks for its vectors after reset; the flash starts there.
+        vectors: where the core looks for its vectors after reset.
+        flash: address.
         flash_bytes: from there on.
         ram: address.
         ram_bytes: from there on.
@@ -23,6 +24,7 @@ class Board:
 
     qemu_machine: str
     vectors: int
+    flash: int
     flash_bytes: int
     ram: int
     ram_bytes: int
@@ -50,12 +52,30 @@ class Core:
 
 
 def _mps2(machine: str) -> Board:
-    return Board(machine, 0, 4 * MIB, 0x2000_0000, 4 * MIB, 0x4000_4000, 25_000_000)
+    return Board(machine, 0, 0x400, 4 * MIB - 0x400, 0x2000_0000, 4 * MIB, 0x4000_4000, 25_000_000)
 
 
 # The secure views of the memories: both boards start in the secure state.
-_AN505 = Board("mps2-an505", 0x1000_0000, 4 * MIB, 0x3800_0000, 4 * MIB, 0x5020_0000, 20_000_000)
-_AN547 = Board("mps3-an547", 0x1000_0000, 512 << 10, 0x3100_0000, 4 * MIB, 0x5930_3000, 32_000_000)
+_AN505 = Board(
+    qemu_machine="mps2-an505",
+    vectors=0x1000_0000,
+    flash=0x1000_0400,
+    flash_bytes=4 * MIB - 0x400,
+    ram=0x3800_0000,
+    ram_bytes=4 * MIB,
+    uart=0x5020_0000,
+    clock_hz=20_000_000,
+)
+_AN547 = Board(
+    qemu_machine="mps3-an547",
+    vectors=0x1000_0000,
+    flash=0x1100_0000,
+    flash_bytes=2 * MIB,
+    ram=0x3100_0000,
+    ram_bytes=4 * MIB,
+    uart=0x5930_3000,
+    clock_hz=32_000_000,
+)
 
 
 def _zig(cpu: str, abi: str = "eabihf") -> tuple[str, ...]:

@@ -128,6 +128,8 @@ def build_image(
             *(str(output) for _, output, _ in work),
             *libraries,
             "-Wl,--gc-sections",
+            "-Wl,--strip-debug",
+            "-Wl,-e,vpr_reset",
             f"-Wl,-T,{script}",
             "-o",
             str(path),
@@ -150,7 +152,8 @@ def _sizes(elf: Elf) -> Sizes:
 def _linker_script(core: Core, stack_bytes: int) -> str:
     board = core.board
     return Template((BARE_METAL / "image.ld").read_text()).substitute(
-        flash_origin=board.vectors,
+        vectors=board.vectors,
+        flash_origin=board.flash,
         flash_size=board.flash_bytes,
         ram_origin=board.ram,
         ram_size=board.ram_bytes,

@@ -388,7 +388,13 @@ def test_the_manifest_of_our_network_has_its_preprocessing(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("stem", "name"), [("Nano-int8", "nano_int8"), ("2x", "model_2x"), ("--", "model")]
+    ("stem", "name"),
+    [("Nano-int8", "nano_int8"), ("2x", "model_2x"), ("--", "model"), ("math", "model_math")],
 )
 def test_a_file_name_becomes_a_name_in_c(stem: str, name: str) -> None:
     assert c_name(stem) == name
+
+
+def test_a_model_cannot_hide_a_header_of_c(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="'math'"):
+        write_firmware(folder / "first.tflite", tmp_path, "math")

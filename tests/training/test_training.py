@@ -5,15 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from vpr_edge.datasets.town import TownConfig, render_town
 from vpr_edge.errors import CheckpointError, DataError
 from vpr_edge.models.checkpoint import load_checkpoint
 from vpr_edge.models.zoo import network_config
+from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.model import Int8Model
+from vpr_edge.training.batches import Data, segmentation_batch
 from vpr_edge.training.data import load_data
 from vpr_edge.training.loop import train
 from vpr_edge.training.recipe import Batch, Recipe, load_recipe
+from vpr_edge.training.sources import WINDOWS, LabelledSource, photograph_places
 
 TINY = Recipe(
     steps=4,
@@ -119,3 +123,31 @@ def test_evaluation_pictures_are_not_trained_on(shared: Path) -> None:
     for image in tests[::10]:
         upright = image if image.shape[1] >= image.shape[0] else np.rot90(image)
         assert fit.fit(upright).tobytes() not in trained
+
+
+def test_labelled_pictures_come_by_the_shares_of_the_recipe() -> None:
+    blank = np.zeros((1, 120, 160, 3), np.uint8)
+    sources = tuple(
+        LabelledSource(name, blank, np.full((1, 120, 160), label, np.uint8))
+        for name, label in (("town", 3), ("camvid", 5))
+    )
+    data = Data(Preprocessing(120, 160), (), (), None, blank, sources)
+
+    def share_of_camvid(town: float, camvid: float) -> float:
+        recipe = Recipe(batch=Batch(segmentation=200), labelled={"town": town, "camvid": camvid})
+        draws = np.random.default_rng(0), torch.Generator().manual_seed(0)
+        _, labels = segmentation_batch(data, recipe, *draws)
+        return float((labels[:, 60, 80] == 5).float().mean())
+
+    assert share_of_camvid(1.0, 0.0) == 0.0
+    assert abs(share_of_camvid(0.25, 0.75) - 0.75) < 0.1
+
+
+def test_windows_of_one_photograph_are_no_negatives_of_each_other() -> None:
+    rng = np.random.default_rng(0)
+    photographs = rng.integers(0, 256, (3, 240, 320, 3)).astype(np.uint8)
+    source = photograph_places(photographs, Preprocessing(120, 160))
+    assert len(source.images) == 3 * (WINDOWS + 1)
+    np.testing.assert_array_equal(source.track, np.repeat(np.arange(3), WINDOWS + 1))
+    assert np.ptp(source.position) < source.guard
+    assert len({image.tobytes() for image in source.images}) == len(source.images)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from vpr_edge.errors import OutputError
 from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.export.tflite_read import read_metadata
 from vpr_edge.files import write_json
@@ -17,12 +18,19 @@ from vpr_edge.firmware_bridge.project import write_project
 
 GOLDEN = 2
 DEFAULT_PACKAGE = Package()
+# The model's header would hide one of C's, or its CMake target be one of CMake's own.
+_RESERVED = re.compile(
+    "assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp|signal|stdarg|"
+    "stdbool|stddef|stdint|stdio|stdlib|string|tgmath|time|wchar|wctype|"
+    "all|clean|help|install|package|test"
+)
 
 
 def c_name(stem: str) -> str:
     """A model's name in C from a file's: lower case, an underscore for what C does not take."""
     name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
-    return name if name[:1].isalpha() else f"model_{name}".rstrip("_")
+    taken = not name[:1].isalpha() or _RESERVED.fullmatch(name)
+    return f"model_{name}".rstrip("_") if taken else name
 
 
 def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOLDEN) -> Plan:
@@ -39,7 +47,7 @@ def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOL
 
     Raises:
         ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
-        OutputError: the name does not fit.
+        OutputError: the name does not fit, or is one of C's or CMake's own.
     """
     plan, about = _write_c(tflite_path, folder, name, golden)
     write_json(folder / "manifest.json", manifest(plan, name, folder, "c", golden, about))
@@ -79,6 +87,11 @@ def _write_c(
     tflite_path: Path, folder: Path, name: str, golden: int
 ) -> tuple[Plan, dict[str, Any]]:
     """The C in `folder`; the plan and the model's metadata."""
+    if _RESERVED.fullmatch(name):
+        raise OutputError(
+            f"A model cannot be called '{name}', since C or CMake have something of that name; "
+            "choose another."
+        )
     plan = compile_model(tflite_path)
     vectors = golden_vectors(tflite_path, plan.program, random_inputs(plan.program, golden))
     write_project(plan, name, folder, vectors)

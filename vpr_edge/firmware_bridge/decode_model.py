@@ -37,8 +37,8 @@ def decoding_of(
         threshold: least probability of a keypoint.
 
     Raises:
-        ModelError: the file is damaged, a map is not int8, or the maps do not fit the device's
-            formats.
+        ModelError: the file is damaged or declares nothing, a map is not int8, or the maps do
+            not fit the device's formats.
     """
     file = read_tflite(path)
     outputs = {tensor.name: tensor for tensor in file.outputs}
@@ -58,9 +58,9 @@ def decoding_of(
 
 
 def _affine(path: Path, tensor: TfliteTensor) -> Affine:
-    if tensor.dtype.name != "int8" or tensor.scale.size != 1:
+    if tensor.dtype.name != "int8" or tensor.scale.size != 1 or len(tensor.shape) != 4:
         raise ModelError(
-            f"the output {tensor.name!r} of {path} is not int8; export the model with "
+            f"the output {tensor.name!r} of {path} is not an int8 map; export the model with "
             "--target tflite-int8."
         )
     return Affine(tensor.scale[0], int(tensor.zero_point[0]))

@@ -15,9 +15,7 @@ CODES = ("MEAN", "SUM")
 CASES = [(code, dtype) for code in CODES for dtype in ("int8", "float32")]
 
 
-def random_reduction(
-    rng: np.random.Generator, path: Path, code: str, dtype: str = "int8"
-) -> Path:
+def random_reduction(rng: np.random.Generator, path: Path, code: str, dtype: str = "int8") -> Path:
     """A one-layer model: any axes, negative and repeated ones too; often equal parameters."""
     rank = int(rng.integers(1, 6))
     shape = tuple(int(n) for n in rng.integers(1, 7, rank))

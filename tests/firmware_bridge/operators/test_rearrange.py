@@ -27,7 +27,9 @@ def random_rearrangement(
     """A one-layer model."""
     if code == "TRANSPOSE":
         shape = random_shape(rng, (1, 5), 5)
-        return one_transpose(path, shape, [int(axis) for axis in rng.permutation(len(shape))], dtype)
+        return one_transpose(
+            path, shape, [int(axis) for axis in rng.permutation(len(shape))], dtype
+        )
     n, rows, columns, channels = (int(n) for n in rng.integers(1, 5, 4))
     block = int(rng.integers(1, 4))
     small = (n, rows, columns, channels * block**2)

@@ -71,7 +71,8 @@ class StridedSlice(Rearrangement):
             index.append(slice(reach.start, reach.stop if reach.stop >= 0 else None, step))
             shape.append(len(reach))
         check_shape(node, source, tuple(shape))
-        return cls(node, lambda array: (array[tuple(index)],))
+        # The dots keep a view where every axis goes away.
+        return cls(node, lambda array: (array[(*index, ...)],))
 
 
 def _bounds(node: Node, index: int, source: Tensor, *dtypes: str) -> tuple[int, ...]:

@@ -14,12 +14,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vpr_edge.errors import ToolMissingError
 from vpr_edge.export.c_source import write_firmware
 from vpr_edge.export.package import export
 from vpr_edge.export.tflite_read import read_metadata
 from vpr_edge.firmware_bridge.camera import PixelFormat, camera_input
 from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.decode_place import PlaceTransform
+from vpr_edge.firmware_bridge.emulate.cores import core_named
+from vpr_edge.firmware_bridge.emulate.image import build_image
+from vpr_edge.firmware_bridge.emulate.run import run_image
+from vpr_edge.firmware_bridge.emulate.toolchain import choose_toolchain
 from vpr_edge.firmware_bridge.golden import Oracle
 from vpr_edge.firmware_bridge.host import WARNINGS
 from vpr_edge.models.checkpoint import find_checkpoint
@@ -216,6 +221,42 @@ def test_a_message_that_ends_early_is_an_error(program: Path) -> None:
 def test_an_answer_that_is_none_is_an_error(reply: bytes) -> None:
     with pytest.raises(device.DeviceError):
         device.read_reply(io.BytesIO(reply).read, device.ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("core_name", "toolchain_name"),
+    [
+        ("cortex-m4", "zig+unicorn"),
+        ("cortex-m4", "gcc+qemu"),
+        ("cortex-m0", "gcc+qemu"),
+        ("cortex-m55", "gcc+qemu"),
+    ],
+)
+def test_an_emulated_microcontroller_finds_the_places_that_the_host_finds(
+    bench: Bench, tmp_path: Path, core_name: str, toolchain_name: str
+) -> None:
+    core = core_named(core_name)
+    try:
+        toolchain = choose_toolchain(core, toolchain_name)
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
+    image = build_image(
+        toolchain,
+        core,
+        bench.sources,
+        tmp_path,
+        harness=[EXAMPLE / "board_emulated.c"],
+        include=bench.include,
+        flags=WARNINGS,
+    )
+    given = frames(bench)[:3]
+    messages = b"".join(device.frame_message(*frame) for frame in given)
+    done = run_image(image, uart=struct.pack("<I", len(messages)) + messages, timeout=300)
+    assert done.status == 0
+    answers = io.BytesIO(done.uart)
+    for frame, pixel_format, _ in given:
+        reply = device.Place(*struct.unpack("<Iii", device.read_reply(answers.read, device.FRAME)))
+        assert (reply.id, reply.score) == bench.host.place(frame, pixel_format)
 
 
 def test_cmake_builds_the_example(bench: Bench, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class Layer:
     about: str
     function: str
     arguments: tuple[str, ...]
+    fallible: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,7 @@ class Function:
     name: str
     declarations: tuple[str, ...]
     body: str
+    fallible: bool
 
 
 class Emitter:
@@ -162,6 +164,7 @@ class Emitter:
             about,
             function.name,
             tuple(self._argument(index, parameter) for parameter in kernel.parameters),
+            kernel.fallible,
         )
 
     def _function(self, kernel: Kernel) -> Function:
@@ -169,7 +172,7 @@ class Emitter:
         key = (declarations, kernel.body)
         if key not in self.functions:
             name = f"{self.name}_{kernel.stem}_{len(self.functions)}"
-            self.functions[key] = Function(name, declarations, kernel.body)
+            self.functions[key] = Function(name, declarations, kernel.body, kernel.fallible)
         return self.functions[key]
 
     def _argument(self, index: int, parameter: Parameter) -> str:
@@ -212,6 +215,11 @@ class Emitter:
     def zero(tensor: Tensor) -> str:
         """The literal that is a real 0 in a tensor."""
         return c_value(initial_state(tensor).reshape(-1)[0])
+
+    @property
+    def is_fallible(self) -> bool:
+        """Whether a layer of the model may fail."""
+        return any(layer.fallible for layer in self.layers)
 
     @property
     def weight_bytes(self) -> int:

@@ -73,9 +73,19 @@ class NativeModel:
     """
 
     def __init__(
-        self, plan: Plan, flags: Sequence[str] = FLAGS, compiler: Sequence[str] = ()
+        self,
+        plan: Plan,
+        flags: Sequence[str] = FLAGS,
+        compiler: Sequence[str] = (),
+        libraries: Sequence[Path] = (),
     ) -> None:
         """Generate the C, compile and load it.
+
+        Args:
+            plan: the compiled model.
+            flags: of the compiler.
+            compiler: its command; by default this machine's.
+            libraries: that the C calls.
 
         Raises:
             ToolMissingError: there is no compiler.
@@ -85,7 +95,9 @@ class NativeModel:
         self._folder = tempfile.TemporaryDirectory(prefix="vpr-edge-native-")
         folder = Path(self._folder.name)
         sources = write_project(plan, NAME, folder)
-        library = build_library(sources, folder / RUNTIME, folder / "model.so", flags, compiler)
+        library = build_library(
+            [*sources, *libraries], folder / RUNTIME, folder / "model.so", flags, compiler
+        )
         self._library = ctypes.CDLL(str(library))
         memory = np.zeros(plan.arena_bytes + ALIGNMENT, np.uint8)
         start = -memory.ctypes.data % ALIGNMENT

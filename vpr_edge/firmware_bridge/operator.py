@@ -50,12 +50,15 @@ class Kernel:
         stem: name of the function within the model, such as "conv_s8".
         parameters: in order.
         body: C statements that use the parameters' names.
+        fallible: whether the body returns an int, 0 when all went well; otherwise it returns
+            nothing.
     """
 
     header: str
     stem: str
     parameters: tuple[Parameter, ...]
     body: str
+    fallible: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from functools import reduce
 
 import numpy as np
 
+from vpr_edge.firmware_bridge.constant_channels import drop_constant_channels
 from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.operator import Operator
 from vpr_edge.firmware_bridge.operators.convolution import WindowedWeights
@@ -17,7 +18,13 @@ Pass = Callable[[Program], Program]
 
 def run_passes(program: Program) -> Program:
     """All rewrites, in order."""
-    rewrites: tuple[Pass, ...] = (fold_constants, fold_padding, fuse_activations, drop_unused)
+    rewrites: tuple[Pass, ...] = (
+        fold_constants,
+        fold_padding,
+        fuse_activations,
+        drop_constant_channels,
+        drop_unused,
+    )
     return reduce(lambda current, rewrite: rewrite(current), rewrites, program)
 
 

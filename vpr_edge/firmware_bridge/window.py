@@ -65,10 +65,15 @@ class Window:
                     from_x : from_x + (self.result[1] - 1) * self.stride[1] + 1 : self.stride[1],
                 ]
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether each output pixel comes from the one input pixel at its place."""
+        return self.kernel == (1, 1) and self.stride == (1, 1) and self.source == self.result
+
     def clearance(self, input_pixel_bytes: int, output_pixel_bytes: int) -> int:
         """See `Operator.clearance`: for kernels that write row by row, left to right."""
         total = self.result[0] * self.result[1]
-        if self.kernel == (1, 1) and self.stride == (1, 1) and self.pad == (0, 0):
+        if self.is_pointwise:
             needed = max(
                 min(start + PIXELS_AT_ONCE, total) * output_pixel_bytes - start * input_pixel_bytes
                 for start in (0, max(total - PIXELS_AT_ONCE, 0), max(total - 1, 0))

@@ -1,4 +1,5 @@
-"""Place maps: describing pictures and finding them again.
+"""Place maps: describing pictures and finding them again, on a computer and on the device.
 
-From outside import `describe.place_vector` and `search.rank`.
+From outside import `describe.place_vector`, `search.rank`, and from `device_map`
+`build_device_map`, `DeviceMap` and `write_device_map`.
 """

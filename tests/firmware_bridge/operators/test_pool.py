@@ -108,7 +108,8 @@ def test_what_cannot_be_compiled_is_refused_by_a_sentence(
     # What the model declares for its output is not what the input gives.
     builder = TfliteBuilder()
     source = builder.tensor((1, 8, 8, 4), scale=0.1)
-    result = builder.tensor(**({"shape": (1, 4, 4, 4), "scale": 0.1} | change))
+    declared: dict[str, Any] = {"shape": (1, 4, 4, 4), "scale": 0.1} | change
+    result = builder.tensor(**declared)
     builder.operator("MAX_POOL_2D", [source], [result], pool_options())
     check_refusal(builder.save(tmp_path / "m.tflite", [source], [result]), sentence)
 

@@ -93,9 +93,13 @@ def test_doubling_has_no_tables_and_writes_over_its_input(tmp_path: Path) -> Non
 def test_what_cannot_be_compiled_is_refused_by_a_sentence(
     tmp_path: Path, code: str, change: dict[str, Any], sentence: str
 ) -> None:
-    given = {"shape": (1, 4, 4, 2), "size": (8, 8), "conventions": (False, False)} | change
+    given: dict[str, Any] = {
+        "shape": (1, 4, 4, 2),
+        "size": (8, 8),
+        "conventions": (False, False),
+    } | change
     shape, size, (aligned, half) = (given.pop(key) for key in ("shape", "size", "conventions"))
-    settings = {"results": [(1, *size, shape[3])], "constants": [size]} | given
+    given = {"results": [(1, *size, shape[3])], "constants": [size]} | given
     options = OPTIONS[code](alignCorners=aligned, halfPixelCenters=half)
-    path = one_move(tmp_path / "m.tflite", code, shape, options=options, **settings)
+    path = one_move(tmp_path / "m.tflite", code, shape, options=options, **given)
     check_refusal(path, sentence)

@@ -68,10 +68,10 @@ def test_generated_c_equals_tflm(tmp_path: Path, code: str) -> None:
 def test_what_cannot_be_compiled_is_refused_by_a_sentence(
     tmp_path: Path, code: str, change: dict[str, Any], sentence: str
 ) -> None:
-    settings: dict[str, Any] = {
+    defaults: dict[str, dict[str, Any]] = {
         "SPLIT": {"constants": [1], "place": 1},
         "SPLIT_V": {"constants": [[2, 2], 1]},
         "UNPACK": {"options": schema.UnpackOptionsT(num=2, axis=0)},
-    }[code]
-    settings = {"shape": (2, 4), "results": [(2, 2), (2, 2)]} | settings | change
+    }
+    settings = {"shape": (2, 4), "results": [(2, 2), (2, 2)]} | defaults[code] | change
     check_refusal(one_move(tmp_path / "m.tflite", code, **settings), sentence)

@@ -128,7 +128,6 @@ def build_image(
             *(str(output) for _, output, _ in work),
             *libraries,
             "-Wl,--gc-sections",
-            "-Wl,--strip-debug",
             "-Wl,-e,vpr_reset",
             f"-Wl,-T,{script}",
             "-o",

@@ -17,6 +17,7 @@ from vpr_edge.firmware_bridge.operators.functions import Abs, Exp, Log, Neg, Rsq
 from vpr_edge.firmware_bridge.operators.gather import Gather
 from vpr_edge.firmware_bridge.operators.join import Concatenation, Pack
 from vpr_edge.firmware_bridge.operators.mean import Mean, Sum
+from vpr_edge.firmware_bridge.operators.normalization import L2Normalization
 from vpr_edge.firmware_bridge.operators.pad import Pad, PadV2
 from vpr_edge.firmware_bridge.operators.pool import AveragePool, MaxPool
 from vpr_edge.firmware_bridge.operators.quantization import Dequantize, Quantize
@@ -26,7 +27,7 @@ from vpr_edge.firmware_bridge.operators.shape import Shape
 from vpr_edge.firmware_bridge.operators.slice import Slice, StridedSlice
 from vpr_edge.firmware_bridge.operators.split import Split, SplitV, Unpack
 from vpr_edge.firmware_bridge.operators.view import ExpandDims, Reshape, Squeeze
-from vpr_edge.firmware_bridge.operators.softmax import Softmax
+from vpr_edge.firmware_bridge.operators.softmax import LogSoftmax, Softmax
 
 REGISTRY: dict[str, type[Operator]] = {
     operator.code: operator
@@ -58,6 +59,8 @@ REGISTRY: dict[str, type[Operator]] = {
         ResizeNearest,
         ResizeBilinear,
         Softmax,
+        LogSoftmax,
+        L2Normalization,
         Add,
         Sub,
         Mul,

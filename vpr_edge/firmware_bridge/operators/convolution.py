@@ -17,14 +17,18 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
+from vpr_edge.firmware_bridge.pointwise import (
+    SCRATCH,
+    channel_constants,
+    packed_depth,
+    pointwise_kernel,
+)
 from vpr_edge.firmware_bridge.requantize import (
     Requantization,
     channel_requantization,
     settle,
 )
 from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
-
-WORD, BLOCK = 4, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +81,6 @@ class WindowedWeights(Operator):
             "pad_top": w.pad[0],
             "pad_left": w.pad[1],
         }
-
-
-def pack_channel_pairs(weights: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Weights [O, K] in the order in which the kernel reads them (runtime/vpr_conv_s8.h).
-
-    Pairs of output channels, K filled to whole words, blocks of 16 bytes of the two in turn.
-    """
-    channels, taps = weights.shape
-    depth = -(-taps // WORD) * WORD
-    filled = np.zeros((-(-channels // 2) * 2, depth), np.int8)
-    filled[:channels, :taps] = weights
-    pairs = filled.reshape(-1, 2, depth)
-    blocks = [
-        pairs[:, :, start : start + BLOCK].reshape(len(pairs), -1)
-        for start in range(0, depth, BLOCK)
-    ]
-    return np.concatenate(blocks, axis=1).reshape(-1)
 
 
 def _inputs(node: Node) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
@@ -165,29 +152,27 @@ class Convolution(WindowedWeights):
     @property
     def depth(self) -> int:
         """Bytes of one output channel's weights in the kernel's layout."""
-        return -(-int(np.prod(self.dense.shape[1:])) // WORD) * WORD
+        return packed_depth(prod(self.dense.shape[1:]))
 
     @property
     def scratch_bytes(self) -> int:
-        """See `Operator`: what the hungriest variant takes (vpr_conv_dsp_s8.h)."""
-        return 5 * self.depth
+        """See `Operator`."""
+        return SCRATCH * self.depth
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        dense = self.dense.reshape(len(self.dense), -1)
+        matrix = self.dense.reshape(len(self.dense), -1)
         q = self.requantization
-        folded = q.bias.astype(np.int64) - self.zero_point * dense.astype(np.int64).sum(axis=1)
-        shape = self.geometry() | {"out_channels": len(dense), "depth": self.depth}
+        if self.window.is_pointwise:
+            return pointwise_kernel(self.source, self.outputs[0], matrix, self.zero_point, q)
+        shape = self.geometry() | {"out_channels": len(matrix), "depth": self.depth}
         return Kernel(
             "vpr_conv_s8.h",
             "conv_s8",
             parameters(
                 [
                     ("const int8_t *input", self.source),
-                    ("const int8_t *weights", Constant("weights", pack_channel_pairs(dense))),
-                    ("const int32_t *bias", Constant("bias", folded.astype(np.int32))),
-                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
-                    ("const int8_t *shift", Constant("shift", q.shift)),
+                    *channel_constants(matrix, self.zero_point, q),
                     ("int8_t *output", self.outputs[0]),
                     ("void *scratch", Scratch()),
                 ]

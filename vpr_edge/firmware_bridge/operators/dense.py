@@ -8,16 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import (
-    Constant,
-    Kernel,
-    Operator,
-    Scratch,
-    Values,
-    c_struct,
-    parameters,
-)
-from vpr_edge.firmware_bridge.operators.convolution import WORD, pack_channel_pairs
+from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values
+from vpr_edge.firmware_bridge.pointwise import SCRATCH, packed_depth, pointwise_kernel
 from vpr_edge.firmware_bridge.requantize import (
     Requantization,
     channel_requantization,
@@ -86,14 +78,9 @@ class FullyConnected(Operator):
         return self.rows * self.weights.size
 
     @property
-    def depth(self) -> int:
-        """Bytes of one output's weights in the kernel's layout."""
-        return -(-self.weights.shape[1] // WORD) * WORD
-
-    @property
     def scratch_bytes(self) -> int:
-        """See `Operator`: that of the convolution."""
-        return 5 * self.depth
+        """See `Operator`."""
+        return SCRATCH * packed_depth(self.weights.shape[1])
 
     def clearance(self, index: int) -> int | None:
         """See `Operator`: as a 1x1 convolution's."""
@@ -112,45 +99,10 @@ class FullyConnected(Operator):
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        q, (channels, taps) = self.requantization, self.weights.shape
-        sums = self.weights.astype(np.int64).sum(axis=1)
-        shape = c_struct(
-            in_rows=1,
-            in_columns=self.rows,
-            in_channels=taps,
-            out_rows=1,
-            out_columns=self.rows,
-            out_channels=channels,
-            kernel_rows=1,
-            kernel_columns=1,
-            stride_rows=1,
-            stride_columns=1,
-            dilation_rows=1,
-            dilation_columns=1,
-            pad_top=0,
-            pad_left=0,
-            depth=self.depth,
-        )
-        folded = (q.bias.astype(np.int64) - self.zero_point * sums).astype(np.int32)
-        return Kernel(
-            "vpr_conv_s8.h",
-            "fully_connected_s8",
-            parameters(
-                [
-                    ("const int8_t *input", self.inputs[0]),
-                    ("int32_t input_zero_point", str(self.zero_point)),
-                    ("const int8_t *weights", Constant("weights", pack_channel_pairs(self.weights))),
-                    ("const int32_t *bias", Constant("bias", folded)),
-                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
-                    ("const int8_t *shift", Constant("shift", q.shift)),
-                    ("int8_t *output", self.outputs[0]),
-                    ("void *scratch", Scratch()),
-                ]
-            ),
-            f"const struct vpr_conv shape = {shape};\n"
-            f"const struct vpr_channels channels = {q.c_channels()};\n"
-            f"const struct vpr_range range = {q.range.c()};\n"
-            "vpr_conv_s8(shape, input, input_zero_point, channels, range, output, scratch);",
+        source = self.inputs[0]
+        assert source is not None
+        return pointwise_kernel(
+            source, self.outputs[0], self.weights, self.zero_point, self.requantization
         )
 
 

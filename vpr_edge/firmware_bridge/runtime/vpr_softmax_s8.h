@@ -5,11 +5,7 @@
 #ifndef VPR_SOFTMAX_S8_H
 #define VPR_SOFTMAX_S8_H
 
-#include "vpr_common.h"
-
-struct vpr_softmax {
-    int32_t rows, depth;
-};
+#include "vpr_rows.h"
 
 /* What a row's elements are multiplied with: a factor in F0 and a shift to the right. */
 struct vpr_softmax_scale {
@@ -50,7 +46,7 @@ VPR_INLINE uint32_t vpr_softmax_sum(const int8_t *row, int32_t depth, const int3
     return (uint32_t)sum;
 }
 
-VPR_INLINE void vpr_softmax_s8(const struct vpr_softmax s, const int8_t *input,
+VPR_INLINE void vpr_softmax_s8(const struct vpr_rows s, const int8_t *input,
                                const int32_t *exponentials, int8_t *output)
 {
     for (int32_t i = 0; i < s.rows; ++i) {
@@ -67,7 +63,7 @@ VPR_INLINE void vpr_softmax_s8(const struct vpr_softmax s, const int8_t *input,
     }
 }
 
-VPR_INLINE void vpr_softmax_s8_s16(const struct vpr_softmax s, const int8_t *input,
+VPR_INLINE void vpr_softmax_s8_s16(const struct vpr_rows s, const int8_t *input,
                                    const int32_t *exponentials, int16_t *output)
 {
     for (int32_t i = 0; i < s.rows; ++i) {

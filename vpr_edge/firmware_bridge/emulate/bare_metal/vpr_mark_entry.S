@@ -35,3 +35,5 @@ vpr_mark:
 1:  bx lr
     .ltorg
     .size vpr_mark, . - vpr_mark
+    .global vpr_mark_end
+vpr_mark_end:

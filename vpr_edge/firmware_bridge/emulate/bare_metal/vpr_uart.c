@@ -11,9 +11,22 @@ enum { TRANSMIT = 1, RECEIVE = 2 };
 
 static void enable(void)
 {
-    if ((CONTROL & (TRANSMIT | RECEIVE)) == 0) {
+    if (CONTROL == 0) {
         BAUD_DIVISOR = 16;
         CONTROL = TRANSMIT | RECEIVE;
+    }
+}
+
+/* QEMU looks for input only when something wakes it; enabling the receiver does not, but reading
+ * the data register does. That is done with the receiver off, so that no byte gets lost. */
+static void ask_for_input(void)
+{
+    CONTROL = TRANSMIT;
+    if ((STATE & RECEIVE) == 0) {
+        (void)DATA;
+    }
+    CONTROL = TRANSMIT | RECEIVE;
+    for (uint32_t i = 0; i < 1000 && (STATE & RECEIVE) == 0; ++i) {
     }
 }
 
@@ -29,6 +42,7 @@ uint8_t vpr_uart_get(void)
 {
     enable();
     while ((STATE & RECEIVE) == 0) {
+        ask_for_input();
     }
     return (uint8_t)DATA;
 }

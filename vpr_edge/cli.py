@@ -11,6 +11,8 @@ from vpr_edge.benchmarks.rows import Row
 from vpr_edge.cli_train import quantize, train
 from vpr_edge.console import print_rows, print_table, progress, run_command
 from vpr_edge.errors import DataError, OutputError
+from vpr_edge.firmware_bridge.emulate.cores import CORES
+from vpr_edge.firmware_bridge.emulate.toolchain import TOOLCHAINS
 from vpr_edge.options import ARTEFACT, DATA, JSON, OVERWRITE, RUNTIME, output_option
 
 
@@ -197,7 +199,21 @@ def export(
 
 @cli.command()
 @ARTEFACT
-@click.option("--device", type=click.Choice(["host"]), default="host", show_default=True)
+@click.option(
+    "--device",
+    "devices",
+    type=click.Choice(["host", *CORES]),
+    multiple=True,
+    default=["host"],
+    show_default=True,
+    help="This machine, or an emulated microcontroller; may be given several times.",
+)
+@click.option(
+    "--toolchain",
+    type=click.Choice(list(TOOLCHAINS)),
+    help="Compiler and emulator of microcontrollers; by default gcc+qemu where it is installed.",
+)
+@click.option("--layers", is_flag=True, help="On microcontrollers also each layer's instructions.")
 @RUNTIME
 @click.option("--data", help="Also recall of each artefact on this data set (name or folder).")
 @click.option("--quick", is_flag=True, help="A second instead of ten a runtime.")
@@ -206,7 +222,9 @@ def export(
 @OVERWRITE
 def bench(
     artefact: tuple[str, ...],
-    device: str,
+    devices: tuple[str, ...],
+    toolchain: str | None,
+    layers: bool,
     runtimes: tuple[str, ...],
     data: str | None,
     quick: bool,
@@ -214,7 +232,7 @@ def bench(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    """Measure latency, memory, size and recall.
+    """Measure latency, instructions, memory, size and recall.
 
     Of several artefacts the differences are printed too.
 
@@ -224,10 +242,16 @@ def bench(
     \b
     vpr-edge bench float/nano.onnx out/nano.tflite --data town
     vpr-edge bench out/nano.tflite --runtime tflm --json
+    vpr-edge bench model.tflite --device cortex-m4 --device cortex-m55 --layers
+
+    On a cortex the .tflite file, which may be anyone's, is compiled to C and to a bare-metal image
+    and runs under an emulator that counts every instruction; its outputs are compared with those of
+    TensorFlow Lite Micro.
     """
     from vpr_edge.benchmarks.evaluate import evaluate
     from vpr_edge.benchmarks.host import bench_host
     from vpr_edge.benchmarks.latency import QUICK, Protocol
+    from vpr_edge.benchmarks.mcu import bench_mcu
     from vpr_edge.benchmarks.rows import rows_as_json
     from vpr_edge.benchmarks.runtimes import open_runtime
     from vpr_edge.files import atomic_file, write_json
@@ -237,6 +261,14 @@ def bench(
     chosen = _chosen(artefact, runtimes)
     measured: list[Row] = []
     accuracy: list[Row] = []
+    for path, label, _ in chosen:
+        for device in devices:
+            if device != "host":
+                with progress(f"{label} on {device}"):
+                    rows = bench_mcu(path, device, toolchain, layers=layers)
+                measured += [replace(row, artefact=label) for row in rows]
+    if "host" not in devices:
+        chosen = []
     for path, label, names in chosen:
         for name in names if data else ():
             with progress(f"{label} in {name}") as report:

@@ -160,7 +160,8 @@ def test_weights_lie_as_in_the_file(tmp_path: Path, depthwise: bool) -> None:
     assert found.size == weights.values.size + (3 if depthwise else 0)
 
 
-# What the `..._get_buffer_size_dsp` and `..._mve` functions of CMSIS-NN returned for these layers.
+# The largest that CMSIS-NN's `..._get_buffer_size`, `..._dsp` and `..._mve` return for these layers;
+# for 1x1 with a stride of 1 that is the DSP build by Arm's own compiler.
 SCRATCH = [
     ({}, 192),
     ({"channels": (16, 4)}, 576),

@@ -89,9 +89,9 @@ def pointwise_kernel(
         pad_left=0,
         in_columns="pixels",
         out_columns="pixels",
-        in_channels=_size("taps", taps),
-        out_channels=_size("outputs", channels),
-        depth=_size("taps", taps) if taps % WORD == 0 else f"(taps + {WORD - 1}) & ~{WORD - 1}",
+        in_channels="taps",
+        out_channels="outputs",
+        depth=f"(taps + {WORD - 1}) & ~{WORD - 1}",
     )
     return Kernel(
         "vpr_conv_s8.h",
@@ -113,8 +113,3 @@ def pointwise_kernel(
         "/* Without padding the zero point is in the bias alone. */\n"
         "vpr_conv_s8(shape, input, 0, channels, range, output, scratch);",
     )
-
-
-def _size(name: str, value: int) -> str:
-    """A parameter, in a form that tells the compiler where it is a multiple of a word."""
-    return f"{name} & ~{WORD - 1}" if value % WORD == 0 else name

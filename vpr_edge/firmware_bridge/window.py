@@ -87,8 +87,16 @@ class Window:
         )
 
 
-def read_window(node: Node, source: Tensor, kernel: Pair, result: Tensor) -> Window:
-    """A layer's window, its declared output checked against the geometry.
+def read_window(
+    node: Node, source: Tensor, kernel: Pair, result: Tensor, role: str = "output"
+) -> Window:
+    """A layer's window, the declared size of its result checked against the geometry.
+
+    Args:
+        node: the layer.
+        source, result: images that the window reads and gives.
+        kernel: rows and columns.
+        role: what the layer calls `result`; the "input" of a transposed convolution.
 
     Raises:
         ModelError: strides or dilations below 1, or an output of another size.
@@ -118,7 +126,7 @@ def read_window(node: Node, source: Tensor, kernel: Pair, result: Tensor) -> Win
         pad = (0, 0)
     if tuple(result.shape[1:3]) != wanted or min(wanted) < 1:
         raise node.refuse(
-            f"the output is {result.shape[1]}x{result.shape[2]} where its window gives "
+            f"the {role} is {result.shape[1]}x{result.shape[2]} where its window gives "
             f"{wanted[0]}x{wanted[1]}",
             "the file is corrupt, so convert the model again",
             result,

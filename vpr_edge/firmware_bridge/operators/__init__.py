@@ -26,6 +26,7 @@ from vpr_edge.firmware_bridge.operators.resize import ResizeBilinear, ResizeNear
 from vpr_edge.firmware_bridge.operators.shape import Shape
 from vpr_edge.firmware_bridge.operators.slice import Slice, StridedSlice
 from vpr_edge.firmware_bridge.operators.split import Split, SplitV, Unpack
+from vpr_edge.firmware_bridge.operators.transpose_convolution import TransposeConvolution
 from vpr_edge.firmware_bridge.operators.view import ExpandDims, Reshape, Squeeze
 from vpr_edge.firmware_bridge.operators.softmax import LogSoftmax, Softmax
 
@@ -34,6 +35,7 @@ REGISTRY: dict[str, type[Operator]] = {
     for operator in (
         Convolution,
         DepthwiseConvolution,
+        TransposeConvolution,
         FullyConnected,
         AveragePool,
         MaxPool,

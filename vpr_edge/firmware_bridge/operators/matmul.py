@@ -1,0 +1,126 @@
+"""BATCH_MATMUL, int8: products of matrices, of which either may be a constant."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Self
+
+import numpy as np
+
+from vpr_edge.firmware_bridge.broadcast import AXES, read_broadcast
+from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, parameters
+from vpr_edge.firmware_bridge.requantize import ACCUMULATOR_LIMIT, Range, tensor_multiplier
+from vpr_edge.quantize.arithmetic import Multiplier, multiply
+
+MOST_DIMENSIONS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """One of the two factors.
+
+    Attributes:
+        shape: of its batches.
+        rows, columns: of each matrix, once transposed where the operator says so.
+        transposed: whether it is.
+        zero_point: of the tensor.
+    """
+
+    shape: tuple[int, ...]
+    rows: int
+    columns: int
+    transposed: bool
+    zero_point: int
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """From row to row, and from column to column."""
+        return (1, self.rows) if self.transposed else (self.columns, 1)
+
+    @property
+    def reach(self) -> int:
+        """The largest magnitude of an element."""
+        return max(127 - self.zero_point, 128 + self.zero_point)
+
+    def of(self, values: Values) -> Values:
+        """Float64 [.., rows, columns] without the zero point."""
+        found = values.astype(np.float64) - self.zero_point
+        return np.swapaxes(found, -1, -2) if self.transposed else found
+
+
+@dataclass(frozen=True, eq=False)
+class BatchMatmul(Operator):
+    """BATCH_MATMUL.
+
+    Attributes:
+        a, b: the factors.
+        factor: from a sum of products to the output.
+        range: of the output.
+    """
+
+    code = "BATCH_MATMUL"
+    a: Matrix
+    b: Matrix
+    factor: Multiplier
+    range: Range
+
+    @classmethod
+    def from_node(cls, node: Node) -> Self:
+        """See `Operator`."""
+        node.expect((2, 2))
+        output = node.output(0, "int8")
+        a = _matrix(node, 0, bool(node.option("adjX", False)))
+        b = _matrix(node, 1, bool(node.option("adjY", False)))
+        try:
+            batches = np.broadcast_shapes(a.shape, b.shape)
+        except ValueError:
+            batches = None
+        if a.columns != b.rows or batches is None or output.shape != (*batches, a.rows, b.columns):
+            raise node.refuse(
+                f"matrices {[*a.shape, a.rows, a.columns]} and {[*b.shape, b.rows, b.columns]} do "
+                f"not give {list(output.shape)}",
+                "the file is corrupt, so convert the model again",
+            )
+        factor = tensor_multiplier(node, *(node.input(index) for index in range(2)))
+        largest = a.columns * a.reach * b.reach << max(int(factor.shift), 0)
+        if largest >= ACCUMULATOR_LIMIT:
+            raise node.refuse(
+                f"sums of {a.columns} products can overflow a 32-bit sum at these scales",
+                "multiply shorter vectors, or quantise the model again",
+            )
+        return cls(node, a, b, factor, Range(node.affine(output).zero_point, -128, 127))
+
+    @property
+    def macs(self) -> int:
+        """See `Operator`."""
+        return prod(self.outputs[0].shape) * self.a.columns
+
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """See `Operator`."""
+        a, b = values
+        assert a is not None and b is not None
+        # Float64 sums of these integers are exact.
+        sums = (self.a.of(a) @ self.b.of(b)).astype(np.int64)
+        scaled = multiply(sums, int(self.factor.value), int(self.factor.shift))
+        return (self.range.apply(scaled, np.dtype(np.int8)),)
+
+    def kernel(self) -> Kernel:
+        """See `Operator`."""
+        a, b, output = self.a, self.b, self.outputs[0]
+        numbers = (a.rows, b.columns, a.columns, *a.steps, *b.steps, a.zero_point, b.zero_point)
+        return Kernel(
+            "vpr_batch_matmul_s8.h",
+            "batch_matmul_s8",
+            parameters(
+                [
+                    ("const int8_t *a", self.inputs[0]),
+                    ("const int8_t *b", self.inputs[1]),
+                    ("int8_t *output", output),
+                ]
+            ),
+            f"const struct vpr_broadcast batches = {self._batches()};\n"
+            f"const struct vpr_matmul shape = {{{', '.join(map(str, numbers))}}};\n"
+            f"const struct vpr_range range = {self.range.c()};\n"
+            f"vpr_batch_matmul_s8(batches, shape, a, b, {self.factor.value}, "
+            f"{self.factor.shift}, range, output);",
+        )

@@ -33,15 +33,22 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 def print_rows(rows: Sequence[Row], as_json: bool) -> None:
     """Print figures: JSON and nothing else, or tables with the artefacts side by side.
 
-    A table for what is read off the files, one for what was measured on no data, one a data set.
-    Of two columns the difference stands beside them; of more each names its own to the first.
+    A table for what is read off the files, one for what was measured on no data, one a data set,
+    and for emulated microcontrollers one an artefact. Of two columns the difference stands beside
+    them; of more each names its own to the first.
     """
     if as_json:
         click.echo(json.dumps(rows_as_json(rows), indent=2))
         return
-    for data, ran in dict.fromkeys((row.data, bool(row.device)) for row in rows):
-        part = [row for row in rows if (row.data, bool(row.device)) == (data, ran)]
-        _print_part(part, data or ("on this machine" if ran else "as the files say"))
+    for title in dict.fromkeys(map(_title, rows)):
+        _print_part([row for row in rows if _title(row) == title], title)
+
+
+def _title(row: Row) -> str:
+    """Of the table that a figure belongs to."""
+    if row.device.startswith("cortex"):
+        return f"{row.artefact} on emulated microcontrollers"
+    return row.data or ("on this machine" if row.device else "as the files say")
 
 
 def _print_part(rows: Sequence[Row], title: str) -> None:
@@ -49,7 +56,15 @@ def _print_part(rows: Sequence[Row], title: str) -> None:
     lines = dict.fromkeys((row.metric, row.unit, row.method) for row in rows)
     found = {(row.artefact, row.device, row.metric): row.value for row in rows}
     several = len({artefact for artefact, _ in columns}) > 1
-    headings = ["figure", *(f"{artefact}\n{device}".strip() for artefact, device in columns)]
+    headings = [
+        "figure",
+        *(
+            device.replace("/", "\n")
+            if title.startswith(artefact)
+            else f"{artefact}\n{device}".strip()
+            for artefact, device in columns
+        ),
+    ]
     if several and len(columns) == 2:
         headings.append("difference")
     cells = []

@@ -8,6 +8,7 @@ The tests that run CMSIS-NN need VPR_EDGE_CMSIS_NN to name a folder that holds
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,8 +60,8 @@ def one_convolution(
     if padding:
         size = (size[0] + padding, size[1] + padding)
         image = builder.tensor((1, *size, read), scale=0.05, zero_point=9)
-        amounts = np.array([[0, 0], [0, padding], [0, padding], [0, 0]])
-        amounts = builder.tensor((4, 2), "int32", values=amounts)
+        table = np.array([[0, 0], [0, padding], [0, padding], [0, 0]])
+        amounts = builder.tensor((4, 2), "int32", values=table)
         builder.operator("PAD", [source, amounts], [image], schema.PadOptionsT())
     values = rng.integers(-127, 128, shape)
     weights = builder.tensor(
@@ -86,10 +87,9 @@ def one_binary(path: Path, code: str, second: tuple[int, ...] = (1, 2, 3, 4)) ->
     return builder.save(path, inputs, [output])
 
 
-def one_softmax(path: Path, output: tuple[float, int, str] = (1 / 256, -128, "int8")) -> Path:
-    options = schema.SoftmaxOptionsT(beta=1.0)
-    *affine, dtype = output
-    return one_input(path, "SOFTMAX", (0.1, 3), (*affine,), ("int8", dtype), options, (2, 9))
+def one_softmax(path: Path, bits: int = 8) -> Path:
+    options, output = schema.SoftmaxOptionsT(beta=1.0), (2.0**-bits, -(2 ** (bits - 1)))
+    return one_input(path, "SOFTMAX", (0.1, 3), output, ("int8", f"int{bits}"), options, (2, 9))
 
 
 CALLED = {
@@ -109,9 +109,12 @@ KEPT = {
     "SUB has no function": lambda path: one_binary(path, "SUB"),
     "ADD repeats an input": lambda path: one_binary(path, "ADD", (4,)),
     "MUL repeats an input": lambda path: one_binary(path, "MUL", (1, 1, 3, 1)),
-    "the output is int16": lambda path: one_softmax(path, (1 / 65536, -32768, "int16")),
+    "the output is int16": lambda path: one_softmax(path, bits=16),
     "one row, strided, padded": lambda path: one_convolution(
         path, (1, 11), (12, 3), (1, 6), (1, 3)
+    ),
+    "a middle column outside the image": lambda path: one_convolution(
+        path, channels=(5, 5), depthwise=True, padding=1
     ),
     "windows outside the image": lambda path: one_convolution(
         path, (1, 4), kernel=(1, 1), padding=2
@@ -160,8 +163,8 @@ def test_weights_lie_as_in_the_file(tmp_path: Path, depthwise: bool) -> None:
     assert found.size == weights.values.size + (3 if depthwise else 0)
 
 
-# The largest that CMSIS-NN's `..._get_buffer_size`, `..._dsp` and `..._mve` return for these layers;
-# for 1x1 with a stride of 1 that is the DSP build by Arm's own compiler.
+# The largest that CMSIS-NN's `..._get_buffer_size`, `..._dsp` and `..._mve` return for these; for
+# 1x1 with a stride of 1 that is the DSP build by Arm's own compiler.
 SCRATCH = [
     ({}, 192),
     ({"channels": (16, 4)}, 576),
@@ -177,7 +180,7 @@ SCRATCH = [
 
 @pytest.mark.parametrize(("layer", "needed"), SCRATCH)
 def test_scratch_memory_is_that_of_the_hungriest_build(
-    tmp_path: Path, layer: dict[str, object], needed: int
+    tmp_path: Path, layer: dict[str, Any], needed: int
 ) -> None:
     plan = compile_model(one_convolution(tmp_path / "m.tflite", **layer), "cmsis-nn")
     assert isinstance(plan.program.operators[0], Call)
@@ -213,7 +216,7 @@ def test_a_call_gives_tflms_bits(tmp_path: Path, cmsis_nn: Path, function: str) 
 
 @pytest.mark.parametrize("layer", [layer for layer, _ in SCRATCH])
 def test_a_convolution_gives_tflms_bits(
-    tmp_path: Path, cmsis_nn: Path, layer: dict[str, object]
+    tmp_path: Path, cmsis_nn: Path, layer: dict[str, Any]
 ) -> None:
     check_call(one_convolution(tmp_path / "m.tflite", **layer), cmsis_nn)
 

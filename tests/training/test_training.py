@@ -16,6 +16,7 @@ from vpr_edge.quantize.model import Int8Model
 from vpr_edge.training.batches import Data, segmentation_batch
 from vpr_edge.training.data import load_data
 from vpr_edge.training.loop import train
+from vpr_edge.training.quantization import recipe_config
 from vpr_edge.training.recipe import Batch, Recipe, load_recipe
 from vpr_edge.training.sources import WINDOWS, LabelledSource, photograph_places
 
@@ -100,6 +101,15 @@ def test_overrides_reach_nested_settings_and_mistakes_are_named() -> None:
         load_recipe("nano", ("steps=many",))
     with pytest.raises(CheckpointError, match="one of nano, qat"):
         load_recipe("nanu")
+
+
+@pytest.mark.parametrize("name", ["nano", "tune", "qat"])
+def test_every_recipe_of_the_package_names_what_exists(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe_config(recipe) == network_config("nano")
+    assert set(recipe.sources) <= {"photographs", "nordland", "town", "tower"}
+    assert set(recipe.labelled) <= {"town", "camvid"}
+    assert recipe.quantize == (name == "qat")
 
 
 def test_a_recipe_of_real_sources_without_data_says_what_to_do() -> None:

@@ -8,11 +8,14 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.node import Node, Tensor, integer_limits
 from vpr_edge.quantize.arithmetic import Multiplier, multiply, quantize_multiplier
 
 # Within this, a doubled accumulator still fits int32, as the DSP kernels need it.
 ACCUMULATOR_LIMIT = 2**30
+# Of sums, to the left.
+LARGEST_SHIFT = 20
 _ACTIVATIONS = {
     code: name
     for name, code in vars(schema.ActivationFunctionType).items()
@@ -138,11 +141,8 @@ def make_requantization(
     Raises:
         ModelError: the factor is too large for int32 arithmetic.
     """
-    if np.any(factor.shift > 20):
-        raise node.refuse(
-            f"the output is scaled up by more than 2^{int(factor.shift.max())}",
-            "its scales are corrupt, so convert the model again",
-        )
+    if np.any(factor.shift > LARGEST_SHIFT):
+        raise refuse_factor(node)
     values = np.zeros(channels, np.int32) if bias is None else bias.values
     assert values is not None
     return Requantization(
@@ -151,6 +151,29 @@ def make_requantization(
         np.broadcast_to(factor.shift, channels).astype(np.int8),
         fused_range(node, node.outputs[0]),
     )
+
+
+def refuse_factor(node: Node) -> ModelError:
+    """The error for sums that the output scales up beyond int32."""
+    return node.refuse(
+        f"the output is scaled up by more than 2^{LARGEST_SHIFT}",
+        "its scales are corrupt, so convert the model again",
+    )
+
+
+def product_multiplier(node: Node, a: np.float32, b: np.float32, output: np.float32) -> Multiplier:
+    """From a sum of products to the output, where each of the three has one scale.
+
+    TFLM multiplies the first two in float32 (`GetQuantizedConvolutionMultipler`).
+
+    Raises:
+        ModelError: the factor is too large for int32 arithmetic.
+    """
+    with np.errstate(over="ignore"):
+        real = float(np.float32(a) * np.float32(b)) / float(output)
+    if real >= 2.0**LARGEST_SHIFT:
+        raise refuse_factor(node)
+    return quantize_multiplier(real)
 
 
 def settle(node: Node, weights: NDArray[np.int8], requantization: Requantization) -> Requantization:

@@ -5,7 +5,7 @@ from typing import Any
 DATA, STATE, CONTROL = 0, 4, 8
 _RECEIVED = 2
 # Looks at the state without any byte moved, after which the program is taken to wait for ever.
-_PATIENCE = 50_000
+_PATIENCE = 10_000
 
 
 class Uart:
@@ -24,11 +24,13 @@ class Uart:
         self._control = 0
         self._looks = 0
 
-    def read(self, _engine: Any, offset: int, _size: int, _data: Any) -> int:
+    def read(self, engine: Any, offset: int, _size: int, _data: Any) -> int:
         """The value of a register."""
         if offset == STATE:
             self._looks += 1
-            self.waits_in_vain = not self._received and self._looks > _PATIENCE
+            if not self._received and self._looks > _PATIENCE:
+                self.waits_in_vain = True
+                engine.emu_stop()
             return _RECEIVED if self._received else 0
         if offset == DATA and self._received:
             self._looks = 0

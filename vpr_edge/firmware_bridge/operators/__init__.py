@@ -16,6 +16,7 @@ from vpr_edge.firmware_bridge.operators.elementwise import Add, Maximum, Minimum
 from vpr_edge.firmware_bridge.operators.functions import Abs, Exp, Log, Neg, Rsqrt, Sqrt, Square
 from vpr_edge.firmware_bridge.operators.gather import Gather
 from vpr_edge.firmware_bridge.operators.join import Concatenation, Pack
+from vpr_edge.firmware_bridge.operators.matmul import BatchMatmul
 from vpr_edge.firmware_bridge.operators.mean import Mean, Sum
 from vpr_edge.firmware_bridge.operators.normalization import L2Normalization
 from vpr_edge.firmware_bridge.operators.pad import Pad, PadV2
@@ -25,10 +26,10 @@ from vpr_edge.firmware_bridge.operators.rearrange import DepthToSpace, SpaceToDe
 from vpr_edge.firmware_bridge.operators.resize import ResizeBilinear, ResizeNearest
 from vpr_edge.firmware_bridge.operators.shape import Shape
 from vpr_edge.firmware_bridge.operators.slice import Slice, StridedSlice
+from vpr_edge.firmware_bridge.operators.softmax import LogSoftmax, Softmax
 from vpr_edge.firmware_bridge.operators.split import Split, SplitV, Unpack
 from vpr_edge.firmware_bridge.operators.transpose_convolution import TransposeConvolution
 from vpr_edge.firmware_bridge.operators.view import ExpandDims, Reshape, Squeeze
-from vpr_edge.firmware_bridge.operators.softmax import LogSoftmax, Softmax
 
 REGISTRY: dict[str, type[Operator]] = {
     operator.code: operator
@@ -37,6 +38,7 @@ REGISTRY: dict[str, type[Operator]] = {
         DepthwiseConvolution,
         TransposeConvolution,
         FullyConnected,
+        BatchMatmul,
         AveragePool,
         MaxPool,
         Mean,

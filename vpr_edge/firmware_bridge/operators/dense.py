@@ -7,17 +7,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.node import Node
 from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values
 from vpr_edge.firmware_bridge.pointwise import SCRATCH, packed_depth, pointwise_kernel
 from vpr_edge.firmware_bridge.requantize import (
     Requantization,
     channel_requantization,
     make_requantization,
+    product_multiplier,
     settle,
 )
 from vpr_edge.firmware_bridge.window import Window
-from vpr_edge.quantize.arithmetic import Multiplier, quantize_multiplier
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,9 @@ class FullyConnected(Operator):
         # Checks the weights' scales and the bias; one scale for all has a factor of its own.
         requantization = channel_requantization(node, source, weights, bias, channels)
         if weights.scale.size == 1:
+            scales = node.affine(source).scale, weights.scale[0], node.affine(output).scale
             requantization = make_requantization(
-                node, _tensor_factor(node, source, weights), bias, channels
+                node, product_multiplier(node, *scales), bias, channels
             )
         assert weights.values is not None
         requantization = settle(node, weights.values, requantization)
@@ -104,9 +105,3 @@ class FullyConnected(Operator):
         return pointwise_kernel(
             source, self.outputs[0], self.weights, self.zero_point, self.requantization
         )
-
-
-def _tensor_factor(node: Node, source: Tensor, weights: Tensor) -> Multiplier:
-    """TFLM multiplies the scales in float32 where the weights have but one."""
-    product = np.float32(node.affine(source).scale) * np.float32(weights.scale[0])
-    return quantize_multiplier(float(product) / float(node.affine(node.outputs[0]).scale))

@@ -1,18 +1,19 @@
 """BATCH_MATMUL, int8: products of matrices, of which either may be a constant."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.broadcast import AXES, read_broadcast
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, parameters
-from vpr_edge.firmware_bridge.requantize import ACCUMULATOR_LIMIT, Range, tensor_multiplier
+from vpr_edge.firmware_bridge.node import Node
+from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
+from vpr_edge.firmware_bridge.requantize import ACCUMULATOR_LIMIT, Range, product_multiplier
 from vpr_edge.quantize.arithmetic import Multiplier, multiply
 
-MOST_DIMENSIONS = 5
+# Loops over matrices that the C takes (VPR_MATMUL_BATCHES), as TFLM does.
+BATCH_AXES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,19 @@ class Matrix:
     def steps(self) -> tuple[int, int]:
         """From row to row, and from column to column."""
         return (1, self.rows) if self.transposed else (self.columns, 1)
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """`shape` with 1 in front, for as many loops as the C has."""
+        return (1,) * (BATCH_AXES - len(self.shape)) + self.shape
+
+    @property
+    def batch_steps(self) -> tuple[int, ...]:
+        """From matrix to matrix along each axis; 0 repeats."""
+        sizes = (*self.batches, self.rows * self.columns)
+        return tuple(
+            prod(sizes[axis + 1 :]) if sizes[axis] > 1 else 0 for axis in range(BATCH_AXES)
+        )
 
     @property
     def reach(self) -> int:
@@ -81,7 +95,9 @@ class BatchMatmul(Operator):
                 f"not give {list(output.shape)}",
                 "the file is corrupt, so convert the model again",
             )
-        factor = tensor_multiplier(node, *(node.input(index) for index in range(2)))
+        factor = product_multiplier(
+            node, *(node.affine(tensor).scale for tensor in (node.input(0), node.input(1), output))
+        )
         largest = a.columns * a.reach * b.reach << max(int(factor.shift), 0)
         if largest >= ACCUMULATOR_LIMIT:
             raise node.refuse(
@@ -107,7 +123,21 @@ class BatchMatmul(Operator):
     def kernel(self) -> Kernel:
         """See `Operator`."""
         a, b, output = self.a, self.b, self.outputs[0]
-        numbers = (a.rows, b.columns, a.columns, *a.steps, *b.steps, a.zero_point, b.zero_point)
+        (a_row, a_term), (b_term, b_column) = a.steps, b.steps
+        shape = c_struct(
+            batches=_row(np.broadcast_shapes(a.batches, b.batches)),
+            a_batch=_row(a.batch_steps),
+            b_batch=_row(b.batch_steps),
+            rows=a.rows,
+            columns=b.columns,
+            terms=a.columns,
+            a_row=a_row,
+            a_term=a_term,
+            b_column=b_column,
+            b_term=b_term,
+            a_zero_point=a.zero_point,
+            b_zero_point=b.zero_point,
+        )
         return Kernel(
             "vpr_batch_matmul_s8.h",
             "batch_matmul_s8",
@@ -118,9 +148,27 @@ class BatchMatmul(Operator):
                     ("int8_t *output", output),
                 ]
             ),
-            f"const struct vpr_broadcast batches = {self._batches()};\n"
-            f"const struct vpr_matmul shape = {{{', '.join(map(str, numbers))}}};\n"
+            f"const struct vpr_matmul shape = {shape};\n"
             f"const struct vpr_range range = {self.range.c()};\n"
-            f"vpr_batch_matmul_s8(batches, shape, a, b, {self.factor.value}, "
-            f"{self.factor.shift}, range, output);",
+            f"vpr_batch_matmul_s8(shape, a, b, {self.factor.value}, {self.factor.shift}, range, "
+            "output);",
         )
+
+
+def _row(numbers: Sequence[int]) -> str:
+    return "{" + ", ".join(map(str, numbers)) + "}"
+
+
+def _matrix(node: Node, index: int, transposed: bool) -> Matrix:
+    """A factor, its type and number of dimensions checked."""
+    tensor = node.input(index, "int8")
+    if not 2 <= len(tensor.shape) <= BATCH_AXES + 2:
+        raise node.refuse(
+            f"the shape {list(tensor.shape)} has not 2 to {BATCH_AXES + 2} dimensions",
+            "TFLM takes no other, so reshape the tensor",
+            tensor,
+        )
+    *batches, rows, columns = tensor.shape
+    if transposed:
+        rows, columns = columns, rows
+    return Matrix(tuple(batches), rows, columns, transposed, node.affine(tensor).zero_point)

@@ -93,17 +93,31 @@ VPR_INLINE const int8_t *vpr_dot_2x2_dsp_s8(const uint32_t *patch, const int8_t 
                          :
                          : "r2", "r3", "r4", "r5", "cc", "memory");
     }
-    for (int32_t k = 0; k < rest; k += 4) {
-        __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], %[second]]") "adds %[w], %[w], #4\n\t"
+    /* The last block, by its length: an offset in a register would be one register too many. */
+    if (rest == 4) {
+        __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], #4]")
                          : VPR_CONV_OPERANDS
-                         : [second] "r"(rest)
-                         : "r2", "r3", "r4", "r5", "cc", "memory");
+                         :
+                         : "r2", "r3", "r4", "r5", "memory");
+    } else if (rest == 8) {
+        __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], #8]")
+                         VPR_CONV_STEP("[%[w], #4]", "[%[w], #12]")
+                         : VPR_CONV_OPERANDS
+                         :
+                         : "r2", "r3", "r4", "r5", "memory");
+    } else if (rest == 12) {
+        __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], #12]")
+                         VPR_CONV_STEP("[%[w], #4]", "[%[w], #16]")
+                         VPR_CONV_STEP("[%[w], #8]", "[%[w], #20]")
+                         : VPR_CONV_OPERANDS
+                         :
+                         : "r2", "r3", "r4", "r5", "memory");
     }
     sums[0] = a0;
     sums[1] = a1;
     sums[2] = b0;
     sums[3] = b1;
-    return weights + rest;
+    return weights + 2 * rest;
 }
 #undef VPR_CONV_OPERANDS
 #undef VPR_CONV_STEP

@@ -9,10 +9,11 @@
 vpr_mark_counted_outside:
     .word 0
 
-    .section .bss.vpr_mark_stack, "aw", %nobits
+    .section .bss.vpr_own_stack, "aw", %nobits
     .balign 8
     .space 512
-stack_top:
+    .global vpr_own_stack_top
+vpr_own_stack_top:
 
     .section .text.vpr_mark, "ax", %progbits
     .balign 4
@@ -25,7 +26,7 @@ vpr_mark:
     cmp r1, #0
     bne 1f
     mov r2, sp
-    ldr r1, =stack_top
+    ldr r1, =vpr_own_stack_top
     mov sp, r1
     push {r2, lr}
     bl vpr_mark_record

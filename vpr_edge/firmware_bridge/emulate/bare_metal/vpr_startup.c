@@ -42,6 +42,19 @@ static __attribute__((noinline)) void prepare_memory(void)
     }
 }
 
+#if __ARM_ARCH < 8
+/* The MPS2 boards of Armv7-M ignore accesses to where they have nothing, which is what lies below
+ * the stack; the memory protection unit (B3.5) lets none through to those 16 MiB. The boards of
+ * Armv8-M fault by themselves. */
+static void guard_stack(void)
+{
+    VPR_PROTECTION_BASE = (uint32_t)(uintptr_t)vpr_stack_bottom - (16u << 20);
+    VPR_PROTECTION_SIZE = 23u << 1 | 1u; /* 2^(23 + 1) bytes, no access, on */
+    VPR_PROTECTION_CONTROL = 5u; /* all else as without protection, on */
+    __asm__ volatile("dsb\nisb" ::: "memory");
+}
+#endif
+
 void vpr_reset(void)
 {
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
@@ -51,6 +64,9 @@ void vpr_reset(void)
 #if defined(__ARM_ARCH_6M__)
     /* Armv6-M has no unaligned access; where a larger core runs this, make it trap as well. */
     VPR_CONFIGURATION |= 1u << 3;
+#endif
+#if __ARM_ARCH < 8
+    guard_stack();
 #endif
     prepare_memory();
     VPR_SYSTICK_RELOAD = 0xFFFFFFu;
@@ -68,11 +84,11 @@ void vpr_systick(void)
     ++vpr_systick_wraps;
 }
 
-/* The stack may be what failed, so the report is written on the mostly unused top of it. */
+/* The stack may be what failed, so the report is written on the one that marks have. */
 __attribute__((naked)) void vpr_fault(void)
 {
     __asm__ volatile("mov r0, sp\n"
-                     "ldr r1, =vpr_stack_top\n"
+                     "ldr r1, =vpr_own_stack_top\n"
                      "mov sp, r1\n"
                      "bl vpr_fault_report\n"
                      ".ltorg");

@@ -160,11 +160,34 @@ def doctor(as_json: bool) -> None:
     help="native carries every learned number; onnx2tf (extra [tensorflow]) takes a float CKPT "
     "with operations that native does not cover, and calibrates anew on pictures of --data.",
 )
+@click.option("--name", help="Of the files, and of every symbol in C; by default the network's.")
+@click.option(
+    "--backend",
+    type=click.Choice(["portable", "cmsis-nn"]),
+    default="portable",
+    show_default=True,
+    help="For --target c: vpr-edge's kernels, or calls of the CMSIS-NN that your firmware has.",
+)
+@click.option(
+    "--golden",
+    type=click.IntRange(0, 100),
+    default=2,
+    show_default=True,
+    help="Runs in the self-test of the C; 0 for a model that TFLM does not take.",
+)
 @DATA
 @output_option("out")
 @OVERWRITE
 def export(
-    ckpt: str, target: str, converter: str, data: Path | None, output: Path, overwrite: bool
+    ckpt: str,
+    target: str,
+    converter: str,
+    name: str | None,
+    backend: str,
+    golden: int,
+    data: Path | None,
+    output: Path,
+    overwrite: bool,
 ) -> None:
     """Write ONNX, int8 TFLite, or C for a microcontroller.
 
@@ -193,7 +216,9 @@ def export(
             raise DataError("--converter onnx2tf calibrates on pictures; pass --data FOLDER.")
         fit = load_checkpoint(source).preprocessing.fit
         images = [fit(image) for image in Images.from_files(find_images(data, True)[:200])]
-    folder = export_checkpoint(source, target, output, None, converter, images, overwrite)
+    folder = export_checkpoint(
+        source, target, output, name, converter, images, overwrite, golden, backend
+    )
     click.echo(str(folder))
 
 

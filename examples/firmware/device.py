@@ -42,6 +42,11 @@ class About:
     places: int
     unit: int
 
+    @classmethod
+    def parse(cls, reply: bytes) -> "About":
+        """From the payload of a reply, without its status."""
+        return cls(*struct.unpack("<BHHIIIII", reply))
+
 
 @dataclass(frozen=True)
 class Place:
@@ -50,6 +55,11 @@ class Place:
     ticks: int
     id: int
     score: int
+
+    @classmethod
+    def parse(cls, reply: bytes) -> "Place":
+        """From the payload of a reply, without its status."""
+        return cls(*struct.unpack("<Iii", reply))
 
 
 def message(kind: int, payload: bytes = b"") -> bytes:
@@ -98,12 +108,11 @@ class Device:
 
     def about(self) -> About:
         """Ask what is on the board."""
-        return About(*struct.unpack("<BHHIIIII", self._ask(ABOUT, message(ABOUT))))
+        return About.parse(self._ask(ABOUT, message(ABOUT)))
 
     def place(self, frame: NDArray[np.uint8], pixel_format: int, width: int) -> Place:
         """The place that a camera frame shows."""
-        reply = self._ask(FRAME, frame_message(frame, pixel_format, width))
-        return Place(*struct.unpack("<Iii", reply))
+        return Place.parse(self._ask(FRAME, frame_message(frame, pixel_format, width)))
 
     def outputs(self, image: NDArray[np.int8]) -> tuple[int, bytes]:
         """Ticks of one run, and all of the network's outputs one after the other."""

@@ -14,23 +14,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vpr_edge.datasets.images import Images, find_images
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.export.c_source import write_firmware
 from vpr_edge.export.package import export
-from vpr_edge.export.tflite_read import read_metadata
+from vpr_edge.export.tflite_read import read_metadata, read_tflite
 from vpr_edge.firmware_bridge.camera import PixelFormat, camera_input
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.decode_place import PlaceTransform
-from vpr_edge.firmware_bridge.emulate.cores import core_named
-from vpr_edge.firmware_bridge.emulate.image import build_image
-from vpr_edge.firmware_bridge.emulate.run import run_image
-from vpr_edge.firmware_bridge.emulate.toolchain import choose_toolchain
+from vpr_edge.firmware_bridge.decode_model import decoding_of
 from vpr_edge.firmware_bridge.golden import Oracle
 from vpr_edge.firmware_bridge.host import WARNINGS
 from vpr_edge.models.checkpoint import find_checkpoint
 from vpr_edge.places.device_map import DeviceMap
 from vpr_edge.preprocessing import Preprocessing
-from vpr_edge.quantize.model import Affine
 
 EXAMPLE = Path(__file__).parents[2] / "examples/firmware"
 PLACES = 12
@@ -46,6 +41,7 @@ def load(name: str) -> ModuleType:
 
 
 device = load("device")
+emulate = load("emulate")
 make_places = load("make_places").make_places
 
 
@@ -53,17 +49,11 @@ class Host:
     """What the PC answers: the frame through Python's twins of the C, the network through TFLM."""
 
     def __init__(self, model: Path, places: DeviceMap) -> None:
-        program = compile_model(model).program
-        about = read_metadata(model)
-        self.oracle, self.places = Oracle(model), places
-        self.preprocessing = Preprocessing(**about["preprocessing"])
-        self.outputs = [tensor.name for tensor in program.outputs]
-        place = program.outputs[self.outputs.index("place")]
-        self.transform = PlaceTransform.of_output(
-            place.shape[1:],
-            Affine(place.scale[0], int(place.zero_point[0])),
-            about["outputs"]["place"]["transform"],
-        )
+        decoding = decoding_of(model)
+        assert decoding.place
+        self.oracle, self.places, self.transform = Oracle(model), places, decoding.place
+        self.preprocessing = Preprocessing(**read_metadata(model)["preprocessing"])
+        self.outputs = [tensor.name for tensor in read_tflite(model).outputs]
 
     def place(self, frame: NDArray[np.uint8], pixel_format: PixelFormat) -> tuple[int, int]:
         image = camera_input(frame, pixel_format, self.preprocessing)
@@ -88,21 +78,10 @@ class Bench:
         for index, picture in enumerate(pictures[:PLACES]):
             cv2.imwrite(str(folder / f"pictures/{index:02}.png"), picture[:, :, ::-1])
         self.host = Host(model, make_places(model, folder / "pictures", folder / "places"))
-
-    @property
-    def sources(self) -> list[Path]:
-        own = [EXAMPLE / "firmware.c", EXAMPLE / "message.c", self.folder / "places/places.c"]
-        return [*own, *sorted((self.folder / "nano/src").glob("*.c"))]
-
-    @property
-    def include(self) -> list[Path]:
-        generated = self.folder / "nano/src"
-        return [EXAMPLE, generated, generated / "vpr_runtime", self.folder / "places"]
+        self.nano, self.places = folder / "nano", folder / "places"
 
 
 def pictures_of(shared: Path) -> list[NDArray[np.uint8]]:
-    from vpr_edge.datasets.images import Images, find_images
-
     return list(Images.from_files(find_images(shared / "natural_bsds500", True)[:PLACES]))
 
 
@@ -116,9 +95,10 @@ def program(bench: Bench) -> Path:
     """The firmware for this PC, sanitizers on."""
     compiler = shutil.which("gcc") or pytest.skip("gcc is not here")
     flags = ["-std=c99", "-O1", "-ffp-contract=off", "-fsanitize=address,undefined", *WARNINGS]
-    flags += [f"-I{path}" for path in bench.include]
+    flags += [f"-I{folder}" for folder in emulate.include(bench.nano, bench.places)]
+    sources = [*emulate.sources(bench.nano, bench.places), EXAMPLE / "board_pc.c"]
     path = bench.folder / "firmware"
-    command = [compiler, *flags, *bench.sources, EXAMPLE / "board_pc.c", "-lm", "-o", path]
+    command = [compiler, *flags, *sources, "-lm", "-o", path]
     subprocess.run([*map(str, command)], check=True)
     return path
 
@@ -156,7 +136,7 @@ def test_the_pc_firmware_finds_the_places_that_the_host_finds(bench: Bench, prog
     given = frames(bench)
     answers = replies(program, *(device.frame_message(*frame) for frame in given))
     for index, (frame, pixel_format, _) in enumerate(given):
-        reply = device.Place(*struct.unpack("<Iii", device.read_reply(answers.read, device.FRAME)))
+        reply = device.Place.parse(device.read_reply(answers.read, device.FRAME))
         assert (reply.id, reply.score) == bench.host.place(frame, pixel_format)
         if pixel_format is not PixelFormat.GREY8:
             assert reply.id == index  # a picture is its own place
@@ -235,20 +215,10 @@ def test_an_answer_that_is_none_is_an_error(reply: bytes) -> None:
 def test_an_emulated_microcontroller_finds_the_places_that_the_host_finds(
     bench: Bench, tmp_path: Path, core_name: str, toolchain_name: str
 ) -> None:
-    core = core_named(core_name)
     try:
-        toolchain = choose_toolchain(core, toolchain_name)
+        image = emulate.build(core_name, bench.nano, bench.places, tmp_path, toolchain_name)
     except ToolMissingError as missing:
         pytest.skip(str(missing))
-    image = build_image(
-        toolchain,
-        core,
-        bench.sources,
-        tmp_path,
-        harness=[EXAMPLE / "board_emulated.c"],
-        include=bench.include,
-        flags=WARNINGS,
-    )
     # Small: to the emulated UART every byte is an event of its own.
     given = [
         (as_frame(cv2.resize(picture, (80, 60)), pixel_format), pixel_format, 80)
@@ -256,19 +226,18 @@ def test_an_emulated_microcontroller_finds_the_places_that_the_host_finds(
             bench.pictures, (PixelFormat.RGB565, PixelFormat.GREY8), strict=False
         )
     ]
-    messages = b"".join(device.frame_message(*frame) for frame in given)
-    done = run_image(image, uart=struct.pack("<I", len(messages)) + messages, timeout=300)
+    done = emulate.converse(image, [device.frame_message(*frame) for frame in given])
     assert done.status == 0
     answers = io.BytesIO(done.uart)
     for frame, pixel_format, _ in given:
-        reply = device.Place(*struct.unpack("<Iii", device.read_reply(answers.read, device.FRAME)))
+        reply = device.Place.parse(device.read_reply(answers.read, device.FRAME))
         assert (reply.id, reply.score) == bench.host.place(frame, pixel_format)
 
 
 def test_cmake_builds_the_example(bench: Bench, tmp_path: Path) -> None:
     if not shutil.which("cmake"):
         pytest.skip("cmake is not here")
-    folders = [f"-DNANO={bench.folder / 'nano'}", f"-DPLACES={bench.folder / 'places'}"]
+    folders = [f"-DNANO={bench.nano}", f"-DPLACES={bench.places}"]
     subprocess.run(["cmake", "-S", EXAMPLE, "-B", tmp_path, *folders], check=True)
     subprocess.run(["cmake", "--build", tmp_path], check=True)
     answers = replies(tmp_path / "firmware", device.message(device.ABOUT))

@@ -24,6 +24,7 @@ from vpr_edge.benchmarks.evaluate import (
 from vpr_edge.benchmarks.host import bench_host
 from vpr_edge.benchmarks.keypoints import warp
 from vpr_edge.benchmarks.latency import QUICK
+from vpr_edge.benchmarks.mcu import bench_mcu
 from vpr_edge.benchmarks.places import RECALL_AT, PlaceScores, hog_descriptor, recall_at
 from vpr_edge.benchmarks.report import (
     Headline,
@@ -42,6 +43,7 @@ from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.registry import load_places, load_segmentation
 from vpr_edge.datasets.segmentation_set import CLASSES, COLORS
 from vpr_edge.datasets.town import TownConfig, TownSplit, default_cache, load_split, render_town
+from vpr_edge.errors import ToolMissingError
 from vpr_edge.export.package import export
 from vpr_edge.export.tflite_read import op_list
 from vpr_edge.files import atomic_folder, sha256, write_json
@@ -70,7 +72,7 @@ def run_demo(
     """Go the whole way.
 
     Args:
-        output: folder to write: float/, int8/, bench.json, report.html.
+        output: folder to write: float/, int8/, firmware/, bench.json, report.html.
         overwrite: whether a folder that exists may be replaced.
         say: told what is being done.
         bar: gives what is to be called with the frames rendered and in total.
@@ -86,12 +88,13 @@ def run_demo(
         say("rendering the test town")
         with bar("frames") as report_frames:
             town = render_town(default_cache(TOWN), TOWN, report_frames)
-        say("exporting nano and nano-int8")
+        say("exporting nano, nano-int8 and its C")
         export(find_checkpoint(FLOAT), "onnx", scratch / "float")
         export(find_checkpoint(INT8), "c-array", scratch / "int8", INT8.replace("-", "_"))
+        export(find_checkpoint(INT8), "firmware", scratch / "firmware", INT8.replace("-", "_"))
         report = _measure(scratch, town, say)
         write_report(report, scratch / "report.html")
-        rows = [*report.accuracy, *report.files, *report.host]
+        rows = [*report.accuracy, *report.files, *report.host, *report.mcu]
         write_json(scratch / "bench.json", rows_as_json(rows))
     return output / "report.html"
 
@@ -145,8 +148,12 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
     rows = [row for path in (onnx_path, tflite_path) for row in bench_host(path, QUICK)]
     files = tuple(r for r in rows if not r.device and not r.metric.startswith("operator_"))
     host = tuple(row for row in rows if row.device)
-    arena = next(row for row in host if row.metric == "arena_bytes")
+    arenas = {
+        row.device.removeprefix("host/"): row.value for row in host if row.metric == "arena_bytes"
+    }
     recall = {row.artefact: row.value for row in accuracy if row.metric == "recall_at_1"}
+    say("counting instructions on an emulated Cortex-M4")
+    mcu = _emulated(tflite_path, say)
     graph = model.graph
     return Report(
         title="vpr-edge: nano, from checkpoint to int8",
@@ -165,9 +172,10 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
                 f"{graph.parameters():,} parameters, {graph.macs() / 1e6:.1f} M MAC an image",
             ),
             Headline(
-                "TFLM arena",
-                f"{arena.value / 1024:.0f} KiB",
-                "as TFLM's host interpreter allocates (64-bit pointers), all three tasks",
+                "memory on the device",
+                f"{arenas['c'] / 1024:.0f} KiB",
+                "arena of the generated C, all three tasks; TFLM's interpreter takes "
+                f"{arenas['tflm'] / 1024:.0f} KiB on this host",
             ),
             Headline(
                 "numbers lost in export",
@@ -189,6 +197,7 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
         accuracy=tuple(accuracy),
         files=files,
         host=host,
+        mcu=mcu,
         parity=parity,
         parity_caption=f"{PARITY_IMAGES} town pictures, every output. TensorFlow Lite Micro is "
         "what runs on the microcontroller; the integer-exact pass must equal it in every element. "
@@ -204,6 +213,15 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
             ("int8 checkpoint made by", str(model.provenance.get("command", ""))),
         ),
     )
+
+
+def _emulated(path: Path, say: Callable[[str], None]) -> tuple[Row, ...]:
+    """Figures on a Cortex-M4; none where no toolchain for it is installed."""
+    try:
+        return tuple(bench_mcu(path, "cortex-m4", runs=1))
+    except ToolMissingError as error:
+        say(f"left out: {error}")
+        return ()
 
 
 def _machine() -> str:

@@ -59,7 +59,8 @@ class Report:
         recall_svg, layers_svg: plots.
         matches: two views with matched keypoints (data URI), and a caption.
         segmented: views, and the legend as (class, css colour).
-        accuracy, files, host: rows of the tables; host holds latency and memory.
+        accuracy, files, host, mcu: rows of the tables; host holds latency and memory, mcu what was
+            counted on emulated microcontrollers, if anything.
         parity: executions compared.
         protocol: how long latency was measured.
         operators: op list of the TFLite file with counts.
@@ -79,6 +80,7 @@ class Report:
     accuracy: tuple[Row, ...]
     files: tuple[Row, ...]
     host: tuple[Row, ...]
+    mcu: tuple[Row, ...]
     parity: tuple[ParityRow, ...]
     parity_caption: str
     protocol: str
@@ -102,6 +104,7 @@ def write_report(report: Report, path: Path) -> Path:
         accuracy=_pivot(report.accuracy),
         files=_pivot(report.files),
         host=_measured(report.host),
+        mcu=_pivot(report.mcu),
         parity=_compared(report.parity),
     )
     with atomic_file(path) as scratch:

@@ -8,7 +8,7 @@ from vpr_edge.errors import OutputError
 from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.export.tflite_read import read_metadata
 from vpr_edge.files import write_json
-from vpr_edge.firmware_bridge.compiler import compile_model
+from vpr_edge.firmware_bridge.compiler import PORTABLE, compile_model
 from vpr_edge.firmware_bridge.golden import golden_vectors, random_inputs
 from vpr_edge.firmware_bridge.packages.manifest import manifest
 from vpr_edge.firmware_bridge.packages.package import SOURCES, Package, write_package
@@ -33,7 +33,9 @@ def c_name(stem: str) -> str:
     return f"model_{name}".rstrip("_") if taken else name
 
 
-def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOLDEN) -> Plan:
+def write_c_source(
+    tflite_path: Path, folder: Path, name: str, golden: int = GOLDEN, backend: str = "portable"
+) -> Plan:
     """Compile a model to C with its kernels, golden vectors and manifest.json.
 
     Args:
@@ -41,6 +43,7 @@ def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOL
         folder: where; made if missing.
         name: prefix of every file and symbol; a lower-case C identifier.
         golden: how many golden vectors; 0 leaves the self-test out.
+        backend: one of `compiler.BACKENDS`.
 
     Returns:
         The plan, for its text and figures.
@@ -49,8 +52,9 @@ def write_c_source(tflite_path: Path, folder: Path, name: str, golden: int = GOL
         ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
         OutputError: the name does not fit, or is one of C's or CMake's own.
     """
-    plan, about = _write_c(tflite_path, folder, name, golden)
-    write_json(folder / "manifest.json", manifest(plan, name, folder, "c", golden, about))
+    plan, about = _write_c(tflite_path, folder, name, golden, backend)
+    papers = manifest(plan, name, folder, "c", golden, about) | {"backend": backend}
+    write_json(folder / "manifest.json", papers)
     return plan
 
 
@@ -77,14 +81,14 @@ def write_firmware(
         ModelError: the file is corrupt or asks for what the compiler lacks, or TFLM refuses it.
         OutputError: the name, version, vendor, author or URL does not fit.
     """
-    plan, about = _write_c(tflite_path, folder / SOURCES, name, golden)
+    plan, about = _write_c(tflite_path, folder / SOURCES, name, golden, "portable")
     write_package(folder, name, plan.program.sha256, golden > 0, package)
     write_json(folder / "manifest.json", manifest(plan, name, folder, "firmware", golden, about))
     return plan
 
 
 def _write_c(
-    tflite_path: Path, folder: Path, name: str, golden: int
+    tflite_path: Path, folder: Path, name: str, golden: int, backend: str
 ) -> tuple[Plan, dict[str, Any]]:
     """The C in `folder`; the plan and the model's metadata."""
     if _RESERVED.fullmatch(name):
@@ -92,10 +96,10 @@ def _write_c(
             f"A model cannot be called '{name}', since C or CMake have something of that name; "
             "choose another."
         )
-    plan = compile_model(tflite_path)
+    plan = compile_model(tflite_path, backend)
     vectors = golden_vectors(tflite_path, plan.program, random_inputs(plan.program, golden))
     write_project(plan, name, folder, vectors)
     about = read_metadata(tflite_path) if METADATA_KEY in plan.program.metadata else {}
     if "preprocessing" in about:
-        write_vision(plan.program, name, about, folder)
+        write_vision(tflite_path, folder, name)
     return plan, about

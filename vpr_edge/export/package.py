@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge import __version__
-from vpr_edge.errors import CheckpointError, ModelError
+from vpr_edge.errors import CheckpointError, ModelError, OutputError
 from vpr_edge.export.c_array import write_c_array
-from vpr_edge.export.c_source import c_name, write_c_source, write_firmware
+from vpr_edge.export.c_source import GOLDEN, c_name, write_c_source, write_firmware
 from vpr_edge.export.onnx import OPSET, output_transforms, write_onnx, write_qdq_onnx
 from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
 from vpr_edge.export.tflite import write_tflite
@@ -36,6 +36,8 @@ def export(
     converter: str = "native",
     images: Sequence[NDArray[np.uint8]] = (),
     overwrite: bool = False,
+    golden: int = GOLDEN,
+    backend: str = "portable",
 ) -> Path:
     """Export a checkpoint, or to the targets of firmware any TFLite file.
 
@@ -49,6 +51,8 @@ def export(
             calibrates anew on `images`.
         images: uint8 [H, W, 3], fitted to the input; for "onnx2tf" only.
         overwrite: whether a folder that exists may be replaced.
+        golden: for "c" and "firmware" how many golden vectors the self-test has; 0 for none.
+        backend: for "c" whose kernels, one of `compiler.BACKENDS`.
 
     Returns:
         The folder.
@@ -58,8 +62,10 @@ def export(
         ModelError: the TFLite file is corrupt, or asks for what the compiler lacks.
         OutputError: the folder exists, or could not be written.
     """
+    if backend != "portable" and target != "c":
+        raise OutputError(f"--backend {backend} is for --target c; leave it out for {target}.")
     if checkpoint.suffix == ".tflite":
-        return _export_tflite(checkpoint, target, folder, name, overwrite)
+        return _export_tflite(checkpoint, target, folder, name, overwrite, golden, backend)
     source = load_checkpoint(checkpoint)
     stem = name or source.config.name
     needs = "float" if target == "onnx" or converter == "onnx2tf" else "int8"
@@ -84,14 +90,20 @@ def export(
                 convert_with_onnx2tf(onnx_path, tflite_path, images)
             else:
                 write_tflite(onnx_path, tflite_path)
-            _write_target(tflite_path, target, scratch, stem)
+            _write_target(tflite_path, target, scratch, stem, golden, backend)
         if target not in ("c", "firmware"):
             write_json(scratch / "manifest.json", _manifest(source, target, converter, scratch))
     return folder
 
 
 def _export_tflite(
-    path: Path, target: str, folder: Path, name: str | None, overwrite: bool
+    path: Path,
+    target: str,
+    folder: Path,
+    name: str | None,
+    overwrite: bool,
+    golden: int,
+    backend: str,
 ) -> Path:
     if target not in TFLITE_TARGETS:
         raise ModelError(
@@ -103,19 +115,21 @@ def _export_tflite(
     with atomic_folder(folder, overwrite) as scratch:
         copy = scratch / path.name
         shutil.copyfile(path, copy)
-        _write_target(copy, target, scratch, name or path.stem)
+        _write_target(copy, target, scratch, name or path.stem, golden, backend)
     return folder
 
 
-def _write_target(tflite_path: Path, target: str, folder: Path, stem: str) -> None:
+def _write_target(
+    tflite_path: Path, target: str, folder: Path, stem: str, golden: int, backend: str
+) -> None:
     """What is made of the TFLite file, if anything, in the same folder."""
     match target:
         case "c-array":
             write_c_array(tflite_path, folder, stem)
         case "c":
-            write_c_source(tflite_path, folder, c_name(stem))
+            write_c_source(tflite_path, folder, c_name(stem), golden, backend)
         case "firmware":
-            write_firmware(tflite_path, folder, c_name(stem))
+            write_firmware(tflite_path, folder, c_name(stem), golden)
 
 
 def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> dict[str, Any]:

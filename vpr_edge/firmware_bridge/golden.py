@@ -46,7 +46,7 @@ class Oracle:
         except (RuntimeError, ValueError) as error:
             raise ModelError(
                 f"{path} does not run in TFLM, so its golden vectors cannot be made; convert it "
-                "again, or pass --no-golden."
+                "again, or pass --golden 0."
             ) from error
         self._outputs = len(file.outputs)
 

@@ -1,5 +1,6 @@
 """From a TFLite file, which may be anyone's, to operators with every type checked."""
 
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def import_tflite(path: Path) -> Program:
     """
     file = read_tflite(path)
     _check_graph(path, file)
-    for tensor in file.tensors:
+    for tensor in _used(file):
         _check_tensor(path, tensor)
     if file.inputs[0].dtype == np.float32 and all(t.dtype != np.int8 for t in file.tensors):
         raise ModelError(
@@ -101,6 +102,12 @@ def _check_graph(path: Path, file: TfliteFile) -> None:
             raise ModelError(
                 f"{path}: no layer writes the output '{tensor.name}'; convert the model again."
             )
+
+
+def _used(file: TfliteFile) -> Iterator[Tensor]:
+    """Tensors that a layer reads or writes, each once; files hold others, of any shape."""
+    indices = {i for operator in file.operators for i in (*operator.inputs, *operator.outputs)}
+    return (file.tensors[index] for index in sorted(indices) if index >= 0)
 
 
 def _check_tensor(path: Path, tensor: Tensor) -> None:

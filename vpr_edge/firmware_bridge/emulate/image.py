@@ -90,52 +90,79 @@ def build_image(
     Raises:
         ModelError: a source does not compile, or the image does not fit in the emulated memory.
     """
-    target = core.zig_flags if toolchain.compiler == "zig" else core.gcc_flags
-    freestanding = _FREESTANDING if toolchain.compiler == "zig" else ()
-    given = [
-        *_CODE,
-        optimize,
-        *flags,
-        *freestanding,
-        *(f"-I{path}" for path in (*include, BARE_METAL)),
-        *(f"-D{name}={value}" for name, value in (defines or {}).items()),
-        "-include",
-        "vpr_device.h",
-    ]
-    device = [*_DEVICE, *freestanding, f"-DVPR_UART_ADDRESS={core.board.uart:#x}u"]
-    own = [*sorted(BARE_METAL.glob("*.c")), *sorted(BARE_METAL.glob("*.S"))]
-    library = sorted((BARE_METAL / "freestanding").glob("*.c")) if freestanding else []
-    work = [
-        *((path, folder / f"{i}_{path.stem}.o", given) for i, path in enumerate(sources)),
-        *((path, folder / f"harness_{i}_{path.stem}.o", given) for i, path in enumerate(harness)),
-        *((path, folder / f"harness_{path.stem}{path.suffix[1]}.o", device) for path in own),
-        # What stands in for a C library is part of the code, as a C library's functions are.
-        *((path, folder / f"library_{path.stem}.o", device) for path in library),
-    ]
-    for source, output, switches in work:
-        command = [*toolchain.command, *target, *switches, "-c", str(source), "-o", str(output)]
-        _call(command, f"{source.name} does not compile for {core.name} with {toolchain.compiler}")
-    script = folder / "image.ld"
-    script.write_text(_linker_script(core, stack_bytes))
-    path = folder / "image.elf"
-    libraries = [] if freestanding else ["-nostartfiles", "-lm"]
-    _call(
-        [
+    zig = toolchain.compiler == "zig"
+    compiler = _Compiler(
+        (
             *toolchain.command,
-            *target,
-            *freestanding,
-            "-O2",
-            *(str(output) for _, output, _ in work),
-            *libraries,
-            "-Wl,--gc-sections",
-            "-Wl,-e,vpr_reset",
-            f"-Wl,-T,{script}",
-            "-o",
-            str(path),
-        ],
-        f"The image for {core.name} does not link with {toolchain.compiler}",
+            *(core.zig_flags if zig else core.gcc_flags),
+            *(_FREESTANDING if zig else ()),
+        ),
+        folder,
+        f"for {core.name} with {toolchain.compiler}",
     )
+    given = [
+        *(*_CODE, optimize, *flags),
+        *(f"-I{path.resolve()}" for path in (*include, BARE_METAL)),
+        *(f"-D{name}={value}" for name, value in (defines or {}).items()),
+        *("-include", "vpr_device.h"),
+    ]
+    device = [*_DEVICE, f"-DVPR_UART_ADDRESS={core.board.uart:#x}u"]
+    own = sorted((*BARE_METAL.glob("*.c"), *BARE_METAL.glob("*.S")))
+    # What stands in for a C library is part of the code, as a C library's functions are.
+    library = sorted((BARE_METAL / "freestanding").glob("*.c")) if zig else []
+    compiler.each(sources, "code", given)
+    compiler.each(harness, "harness", given)
+    compiler.together(own, "harness", device)
+    compiler.together(library, "code", device)
+    (folder / "image.ld").write_text(_linker_script(core, stack_bytes))
+    path = compiler.link("image.elf", [] if zig else ["-nostartfiles", "-lm"])
     return Image(core, toolchain, path, _sizes(Elf(path)))
+
+
+class _Compiler:
+    """Compiles into two folders, by whose names the linker script tells the parts apart."""
+
+    def __init__(self, command: tuple[str, ...], folder: Path, about: str) -> None:
+        self.command, self.folder, self.about = command, folder, about
+        self.objects: list[str] = []
+
+    def each(self, sources: Sequence[Path], part: str, switches: list[str]) -> None:
+        """Compile files one by one, for two may have the same name."""
+        for i, source in enumerate(sources):
+            output = f"{i}_{source.stem}.o"
+            self._compile(part, [*switches, str(source.resolve()), "-o", output], source.name)
+            self.objects.append(f"{part}/{output}")
+
+    def together(self, sources: Sequence[Path], part: str, switches: list[str]) -> None:
+        """Compile files in one call, which is quicker."""
+        if sources:
+            self._compile(part, [*switches, *map(str, sources)], "The device's own C")
+            self.objects += [f"{part}/{source.stem}.o" for source in sources]
+
+    def _compile(self, part: str, arguments: list[str], what: str) -> None:
+        (self.folder / part).mkdir(exist_ok=True)
+        self._call(part, ["-c", *arguments], f"{what} does not compile")
+
+    def link(self, name: str, libraries: list[str]) -> Path:
+        """Make the executable; returns its path."""
+        script = ["-O2", "-Wl,--gc-sections", "-Wl,-e,vpr_reset", "-Wl,-T,image.ld"]
+        arguments = [*script, *self.objects, *libraries, "-o", name]
+        self._call(".", arguments, "The image does not link")
+        return self.folder / name
+
+    def _call(self, part: str, arguments: list[str], failure: str) -> None:
+        done = subprocess.run(
+            [*self.command, *arguments],
+            cwd=self.folder / part,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            said = [line for line in said if "error" in line] or said or ["nothing"]
+            raise ModelError(f"{failure} {self.about}; the compiler says: {said[0]}.")
 
 
 def _sizes(elf: Elf) -> Sizes:
@@ -158,11 +185,3 @@ def _linker_script(core: Core, stack_bytes: int) -> str:
         ram_size=board.ram_bytes,
         stack_size=-(-stack_bytes // 8) * 8,
     )
-
-
-def _call(command: list[str], failure: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if "error" in line]
-        lines += [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ModelError(f"{failure}: {lines[0] if lines else 'the compiler says nothing'}.")

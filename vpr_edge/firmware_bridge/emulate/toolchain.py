@@ -1,7 +1,8 @@
 """Which compiler and which emulator serve a core.
 
-"zig+unicorn" is two Python packages; "gcc+qemu" is Debian's `gcc-arm-none-eabi`,
-`libnewlib-arm-none-eabi` and `qemu-system-arm`, the only one with Helium.
+Images of either compiler run under either emulator. Two pairs are offered: "zig+unicorn", which is
+two Python packages, and "gcc+qemu", which is Debian's `gcc-arm-none-eabi`,
+`libnewlib-arm-none-eabi` and `qemu-system-arm`. Only QEMU knows Helium.
 """
 
 import shutil
@@ -14,8 +15,8 @@ from vpr_edge.firmware_bridge.emulate.cores import Core
 
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"
-_APT = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 _PIP = "pip install 'vpr-edge[mcu]'"
+_APT = f"apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi {QEMU}"
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,19 @@ class Toolchain:
     @property
     def is_here(self) -> bool:
         """Whether both of its parts are installed."""
-        if self == ZIG_UNICORN:
-            return find_spec("ziglang") is not None and find_spec("unicorn") is not None
-        return shutil.which(GCC) is not None and shutil.which(QEMU) is not None
+        compiler = find_spec("ziglang") if self.compiler == "zig" else shutil.which(GCC)
+        emulator = find_spec("unicorn") if self.emulator == "unicorn" else shutil.which(QEMU)
+        return compiler is not None and emulator is not None
 
     @property
     def fix(self) -> str:
-        """The command that installs it."""
-        return _PIP if self == ZIG_UNICORN else f"{_APT} (Debian)"
+        """How to install it."""
+        return _PIP if self == ZIG_UNICORN else f"on Debian: {_APT}"
 
 
 GCC_QEMU = Toolchain("gcc", "qemu")
 ZIG_UNICORN = Toolchain("zig", "unicorn")
-# Debian's is preferred: its compiler makes the faster code.
+# Debian's is preferred: QEMU is the faster emulator, and gcc mostly makes the faster code.
 TOOLCHAINS = {toolchain.name: toolchain for toolchain in (GCC_QEMU, ZIG_UNICORN)}
 
 
@@ -82,8 +83,8 @@ def choose_toolchain(core: Core, name: str | None = None) -> Toolchain:
     able = [toolchain for toolchain in wanted if toolchain.serves(core)]
     if not able:
         raise ToolMissingError(
-            f"{wanted[0].name} cannot run {core.name} code, which takes {GCC_QEMU.name}: "
-            f"{GCC_QEMU.fix}."
+            f"{name} cannot run {core.name} code, for unicorn has no such core; choose "
+            f"{GCC_QEMU.name} ({GCC_QEMU.fix})."
         )
     here = [toolchain for toolchain in able if toolchain.is_here]
     if not here:

@@ -61,9 +61,7 @@ class _Machine:
         at = elf.symbols["vpr_mark_counted_outside"] - board.vectors
         code[at] = 1
         flash_end = board.flash + board.flash_bytes
-        self.engine.mem_map(
-            board.vectors, flash_end - board.vectors, UC_PROT_READ | UC_PROT_EXEC
-        )
+        self.engine.mem_map(board.vectors, flash_end - board.vectors, UC_PROT_READ | UC_PROT_EXEC)
         self.engine.mem_write(board.vectors, bytes(code))
         self.engine.mem_map(board.ram, board.ram_bytes)
         self.engine.mem_map(_SYSTEM_SPACE, _PAGE)

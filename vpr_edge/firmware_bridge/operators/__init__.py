@@ -16,6 +16,7 @@ from vpr_edge.firmware_bridge.operators.elementwise import Add, Maximum, Minimum
 from vpr_edge.firmware_bridge.operators.functions import Abs, Exp, Log, Neg, Rsqrt, Sqrt, Square
 from vpr_edge.firmware_bridge.operators.gather import Gather
 from vpr_edge.firmware_bridge.operators.join import Concatenation, Pack
+from vpr_edge.firmware_bridge.operators.lstm import SequenceLstm
 from vpr_edge.firmware_bridge.operators.matmul import BatchMatmul
 from vpr_edge.firmware_bridge.operators.mean import Mean, Sum
 from vpr_edge.firmware_bridge.operators.normalization import L2Normalization
@@ -39,6 +40,7 @@ REGISTRY: dict[str, type[Operator]] = {
         TransposeConvolution,
         FullyConnected,
         BatchMatmul,
+        SequenceLstm,
         AveragePool,
         MaxPool,
         Mean,

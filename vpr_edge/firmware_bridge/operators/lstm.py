@@ -30,7 +30,9 @@ GATES = ("input", "forget", "cell", "output")
 # Positions among the inputs.
 INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES, HIDDEN, CELL = 1, 5, 12, 18, 19
 ABSENT = (9, 10, 11, 16, 17, 20, 21, 22, 23)
-GATE_SCALE, UNIT_SCALE = np.float32(2**-12), 2.0**-15
+# Scales of gates before their function, and of what functions yield.
+GATE_POWER, UNIT_SCALE = -12, 2.0**-15
+GATE_SCALE = np.float32(2.0**GATE_POWER)
 # Of the cell's scale, a power of two: as far as tanh shifts within int32.
 CELL_POWERS = (-27, 0)
 NO_CLIP = 1 << 15
@@ -57,7 +59,6 @@ class SequenceLstm(Operator):
     Attributes:
         gates: in the order of `GATES`.
         time_major: whether the first axis is time and the second the batch, or the reverse.
-        cell_is_logistic: whether the cell gate's function is the logistic one, not tanh.
         power: the cell's scale is 2^power.
         clip: largest magnitude of the cell.
         products: factors of forget x cell, input x cell gate, tanh(cell) x output gate.
@@ -66,7 +67,6 @@ class SequenceLstm(Operator):
     code = "UNIDIRECTIONAL_SEQUENCE_LSTM"
     gates: tuple[Gate, ...]
     time_major: bool
-    cell_is_logistic: bool
     power: int
     clip: int
     products: tuple[Multiplier, Multiplier, Multiplier]
@@ -99,11 +99,9 @@ class SequenceLstm(Operator):
                 "the file is corrupt, so convert the model again",
             )
         activation = node.option("fusedActivationFunction", schema.ActivationFunctionType.NONE)
-        # TFLM's enumeration goes on where the schema's ends: 7 is the logistic function.
-        if activation not in (schema.ActivationFunctionType.TANH, 7):
+        if activation != schema.ActivationFunctionType.TANH:
             raise node.refuse(
-                "the cell gate's activation is neither TANH nor SIGMOID",
-                "convert the model with tanh, LSTM's own",
+                "the cell gate's activation is not TANH", "train the layer with LSTM's own, tanh"
             )
         power, cell_scale = _power(node, cell), float(node.affine(cell).scale)
         last = quantize_multiplier(UNIT_SCALE * UNIT_SCALE / float(node.affine(hidden).scale))
@@ -117,7 +115,6 @@ class SequenceLstm(Operator):
             node,
             tuple(_gate(node, index, source, hidden) for index in range(len(GATES))),
             time_major,
-            activation != schema.ActivationFunctionType.TANH,
             power,
             _clip(float(node.option("cellClip", 0.0)), cell_scale),
             (
@@ -149,9 +146,8 @@ class SequenceLstm(Operator):
         h, c, found = hidden.astype(np.int64), cell.astype(np.int64), []
         for x in sequence.astype(np.int64):
             gates = [_apply(gate, x, h) for gate in self.gates]
-            function = logistic_int16 if self.cell_is_logistic else _tanh_of_gate
-            candidate = function(gates[2])
             written, kept, shown = (logistic_int16(gates[index]) for index in (0, 1, 3))
+            candidate = tanh_int16(gates[2], GATE_POWER)
             c = _int16(_scaled(kept * c, self.products[0]))
             c = _int16(c + _int16(_scaled(written * candidate, self.products[1])))
             c = np.clip(c, -self.clip, self.clip)
@@ -164,14 +160,13 @@ class SequenceLstm(Operator):
     def kernel(self) -> Kernel:
         """See `Operator`."""
         steps, batches, inputs, units = self.sizes
-        shift = self.power + 12
+        shift = self.power - GATE_POWER
         shape = c_struct(
             steps=steps,
             batches=batches,
             inputs=inputs,
             units=units,
             time_major=int(self.time_major),
-            cell_is_logistic=int(self.cell_is_logistic),
             clip=self.clip,
             zero_point=self.node.affine(self.outputs[0]).zero_point,
             tanh_left=max(shift, 0),
@@ -288,10 +283,6 @@ def _apply(gate: Gate, x: Integers, h: Integers) -> Integers:
             for part, total in enumerate(sums)
         )
     )
-
-
-def _tanh_of_gate(x: Integers) -> Integers:
-    return tanh_int16(x, -12)
 
 
 def _scaled(x: Integers, factor: Multiplier) -> Integers:

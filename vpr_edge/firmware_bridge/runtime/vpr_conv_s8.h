@@ -71,10 +71,11 @@ VPR_INLINE void vpr_conv_patch_s8(const struct vpr_conv s, const int8_t *input, 
     }
 }
 
+/* Whether each output pixel comes from the one input pixel at its place. */
 VPR_INLINE int vpr_conv_is_pointwise(const struct vpr_conv s)
 {
     return s.kernel_rows == 1 && s.kernel_columns == 1 && s.stride_rows == 1 &&
-           s.stride_columns == 1 && s.pad_top == 0 && s.pad_left == 0;
+           s.stride_columns == 1 && s.in_rows == s.out_rows && s.in_columns == s.out_columns;
 }
 
 #if defined(VPR_MVE)

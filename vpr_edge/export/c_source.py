@@ -8,7 +8,7 @@ from vpr_edge.errors import OutputError
 from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.export.tflite_read import read_metadata
 from vpr_edge.files import write_json
-from vpr_edge.firmware_bridge.compiler import PORTABLE, compile_model
+from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.golden import golden_vectors, random_inputs
 from vpr_edge.firmware_bridge.packages.manifest import manifest
 from vpr_edge.firmware_bridge.packages.package import SOURCES, Package, write_package

@@ -1,7 +1,9 @@
 """C sources to a bare-metal image for an emulated core, and the sizes of its parts."""
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -110,10 +112,14 @@ def build_image(
     own = sorted((*BARE_METAL.glob("*.c"), *BARE_METAL.glob("*.S")))
     # What stands in for a C library is part of the code, as a C library's functions are.
     library = sorted((BARE_METAL / "freestanding").glob("*.c")) if zig else []
-    compiler.each(sources, "code", given)
-    compiler.each(harness, "harness", given)
-    compiler.together(own, "harness", device)
-    compiler.together(library, "code", device)
+    compiler.compile(
+        [
+            *((source, "code", given) for source in sources),
+            *((source, "harness", given) for source in harness),
+            *((source, "harness", device) for source in own),
+            *((source, "code", device) for source in library),
+        ]
+    )
     (folder / "image.ld").write_text(_linker_script(core, stack_bytes))
     path = compiler.link("image.elf", [] if zig else ["-nostartfiles", "-lm"])
     return Image(core, toolchain, path, _sizes(Elf(path)))
@@ -126,34 +132,35 @@ class _Compiler:
         self.command, self.folder, self.about = command, folder, about
         self.objects: list[str] = []
 
-    def each(self, sources: Sequence[Path], part: str, switches: list[str]) -> None:
-        """Compile files one by one, for two may have the same name."""
-        for i, source in enumerate(sources):
-            output = f"{i}_{source.stem}.o"
-            self._compile(part, [*switches, str(source.resolve()), "-o", output], source.name)
-            self.objects.append(f"{part}/{output}")
+    def compile(self, work: Sequence[tuple[Path, str, list[str]]]) -> None:
+        """Compile files, as many at a time as there are processors.
 
-    def together(self, sources: Sequence[Path], part: str, switches: list[str]) -> None:
-        """Compile files in one call, which is quicker."""
-        if sources:
-            self._compile(part, [*switches, *map(str, sources)], "The device's own C")
-            self.objects += [f"{part}/{source.stem}.o" for source in sources]
+        Args:
+            work: of each file its path, its part ("code" or "harness") and the switches for it.
+        """
+        for part in ("code", "harness"):
+            (self.folder / part).mkdir(exist_ok=True)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            # Two files may have the same name, so each gets its number.
+            self.objects += pool.map(self._compile, *zip(*work, strict=True), range(len(work)))
 
-    def _compile(self, part: str, arguments: list[str], what: str) -> None:
-        (self.folder / part).mkdir(exist_ok=True)
-        self._call(part, ["-c", *arguments], f"{what} does not compile")
+    def _compile(self, source: Path, part: str, switches: list[str], number: int) -> str:
+        output = f"{part}/{number}_{source.stem}.o"
+        arguments = [*switches, "-c", str(source.resolve()), "-o", output]
+        self._call(arguments, f"{source.name} does not compile")
+        return output
 
     def link(self, name: str, libraries: list[str]) -> Path:
         """Make the executable; returns its path."""
         script = ["-O2", "-Wl,--gc-sections", "-Wl,-e,vpr_reset", "-Wl,-T,image.ld"]
         arguments = [*script, *self.objects, *libraries, "-o", name]
-        self._call(".", arguments, "The image does not link")
+        self._call(arguments, "The image does not link")
         return self.folder / name
 
-    def _call(self, part: str, arguments: list[str], failure: str) -> None:
+    def _call(self, arguments: list[str], failure: str) -> None:
         done = subprocess.run(
             [*self.command, *arguments],
-            cwd=self.folder / part,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             errors="replace",

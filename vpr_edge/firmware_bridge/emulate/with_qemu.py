@@ -35,12 +35,16 @@ class _Moment:
     value: int
     rounds: int
 
-    def instructions(self, clock_hz: int) -> float:
-        """Since SysTick was started."""
+    def end(self, clock_hz: int) -> float:
+        """Instructions before the tick that the reading waited for."""
         # A wrap that was pending belongs to a value read after it, thus a large one.
         late = self.pending != 0 and self.value > _COUNTER_PERIOD // 2
         ticks = (self.wraps + late + 1) * _COUNTER_PERIOD - 1 - self.value
-        return ticks * 1e9 / clock_hz - self.rounds * _LOOP_INSTRUCTIONS
+        return ticks * 1e9 / clock_hz
+
+    def start(self, clock_hz: int) -> float:
+        """Instructions before it began to wait."""
+        return self.end(clock_hz) - self.rounds * _LOOP_INSTRUCTIONS
 
 
 def run(image: Image, files: Mapping[str, bytes], uart: bytes, timeout: float) -> Run:
@@ -75,7 +79,7 @@ def run(image: Image, files: Mapping[str, bytes], uart: bytes, timeout: float) -
     moments = list(_moments(written.get(MARKS, b"")))
     clock = image.core.board.clock_hz
     intervals = tuple(
-        Interval(mark, round(entry.instructions(clock) - leave.instructions(clock)))
+        Interval(mark, round(entry.start(clock) - leave.end(clock)))
         for (mark, _, leave), (_, entry, _) in pairwise(moments)
     )
     return finished(written, done.stdout, intervals, about)

@@ -21,7 +21,10 @@ from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
 
 @dataclass(frozen=True, eq=False)
 class TransposeConvolution(Operator):
-    """TRANSPOSE_CONV with a constant output shape.
+    """TRANSPOSE_CONV.
+
+    The shape that it reads may be computed at run time, as converters leave it: TFLM goes by the
+    output's declared one.
 
     Attributes:
         window: of the convolution from this layer's output to its input.
@@ -38,7 +41,7 @@ class TransposeConvolution(Operator):
     def from_node(cls, node: Node) -> Self:
         """See `Operator`."""
         node.expect((3, 4))
-        shape = node.constant(0, "int32", rank=1)
+        shape = node.input(0, "int32", rank=1)
         weights = node.constant(1, "int8", rank=4)
         source = node.input(2, "int8", rank=4)
         has_bias = len(node.inputs) > 3 and node.inputs[3] is not None
@@ -46,8 +49,8 @@ class TransposeConvolution(Operator):
         output = node.output(0, "int8", rank=4)
         batch_of_one(node, source, output)
         channels, rows, columns, depth = weights.shape
-        assert shape.values is not None and weights.values is not None
-        if tuple(shape.values) != output.shape:
+        assert weights.values is not None
+        if shape.values is not None and tuple(shape.values) != output.shape:
             raise node.refuse(
                 f"the output's shape is {list(output.shape)} where {shape.values.tolist()} is "
                 "asked for",
@@ -86,6 +89,8 @@ class TransposeConvolution(Operator):
 
     def clearance(self, index: int) -> int | None:
         """See `Operator`: an output row needs input rows from its lowest tap's on."""
+        if index != 2:
+            return None
         w, output = self.window, self.outputs[0]
         row_in = w.result[1] * self.source.shape[3]
         row_out = w.source[1] * output.shape[3]

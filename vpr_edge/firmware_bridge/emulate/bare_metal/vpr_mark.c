@@ -1,9 +1,9 @@
 /* Marks by SysTick, for an emulator whose clock advances by one nanosecond an instruction.
  *
  * SysTick ticks once in tens of instructions. To tell instructions apart, each reading waits for
- * the next tick in a loop of known length and keeps how often it went round: the moment of the
- * reading is that of the tick less the time spent waiting. Interrupts are off meanwhile; a wrap
- * of the 24-bit counter that they hold up shows as pending.
+ * the next tick in a loop of known length and keeps how often it went round. A mark is entered at
+ * the tick less the time spent waiting, and left at the tick that it waited for last. Interrupts are
+ * off meanwhile; a wrap of the 24-bit counter that they hold up shows as pending.
  */
 #include "vpr_device.h"
 #include "vpr_internal.h"

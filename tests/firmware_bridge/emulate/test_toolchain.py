@@ -9,7 +9,7 @@ from vpr_edge.firmware_bridge.emulate.toolchain import choose_toolchain
 
 
 def test_an_unknown_core_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ToolMissingError, match="cortex-m99.*cortex-m0.*cortex-m55"):
+    with pytest.raises(ToolMissingError, match=r"cortex-m99.*cortex-m0.*cortex-m55"):
         core_named("cortex-m99")
 
 

@@ -167,9 +167,15 @@ class _Compiler:
             check=False,
         )
         if done.returncode:
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            said = [line for line in said if "error" in line] or said or ["nothing"]
-            raise ModelError(f"{failure} {self.about}; the compiler says: {said[0]}.")
+            raise ModelError(f"{failure} {self.about}; {_complaint(done.stderr)}.")
+
+
+def _complaint(said: str) -> str:
+    """The line of a compiler's or linker's messages that says most."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    # gcc's own last word is only that the linker failed.
+    lines = [line for line in lines if not line.startswith("collect2:")] or ["no message"]
+    return next((line for line in lines if "error: " in line), lines[-1])
 
 
 def _sizes(elf: Elf) -> Sizes:

@@ -11,10 +11,9 @@ static int aligned(const void *a, const void *b)
     return (((uintptr_t)a | (uintptr_t)b) & 3u) == 0;
 }
 
-void *memcpy(void *restrict to, const void *restrict from, size_t count)
+/* From the lowest address on; not restrict, so that memmove may use it too. */
+static void copy_forward(uint8_t *t, const uint8_t *f, size_t count)
 {
-    uint8_t *t = to;
-    const uint8_t *f = from;
     if ((((uintptr_t)t ^ (uintptr_t)f) & 3u) == 0) {
         for (; count != 0 && !aligned(t, f); --count) {
             *t++ = *f++;
@@ -36,6 +35,11 @@ void *memcpy(void *restrict to, const void *restrict from, size_t count)
     for (; count != 0; --count) {
         *t++ = *f++;
     }
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t count)
+{
+    copy_forward(to, from, count);
     return to;
 }
 
@@ -44,7 +48,8 @@ void *memmove(void *to, const void *from, size_t count)
     uint8_t *t = to;
     const uint8_t *f = from;
     if ((uintptr_t)t - (uintptr_t)f >= count) {
-        return memcpy(to, from, count);
+        copy_forward(t, f, count);
+        return to;
     }
     while (count != 0) {
         --count;

@@ -17,13 +17,18 @@ from vpr_edge.export.tflite_write import FILE_IDENTIFIER
 _DTYPES: dict[int, type[np.generic]] = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.FLOAT64: np.float64,
     schema.TensorType.INT8: np.int8,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT16: np.int16,
+    schema.TensorType.UINT16: np.uint16,
     schema.TensorType.INT32: np.int32,
+    schema.TensorType.UINT32: np.uint32,
     schema.TensorType.INT64: np.int64,
+    schema.TensorType.UINT64: np.uint64,
     schema.TensorType.BOOL: np.bool_,
 }
+_TYPES = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _CODES = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
@@ -174,6 +179,12 @@ def _integers(values: NDArray[np.int32] | None) -> tuple[int, ...]:
 
 
 def _tensor(tensor: Any, buffers: list[Any]) -> TfliteTensor:
+    name = (tensor.name or b"").decode()
+    if tensor.type in _TYPES and tensor.type not in _DTYPES:
+        raise ModelError(
+            f"The tensor '{name}' is of type {_TYPES[tensor.type]}, which is not read here; convert "
+            "the model to full int8."
+        )
     shape, dtype = _integers(tensor.shape), np.dtype(_DTYPES[tensor.type])
     data = buffers[tensor.buffer].data
     if data is not None and len(data) == 0:
@@ -182,7 +193,7 @@ def _tensor(tensor: Any, buffers: list[Any]) -> TfliteTensor:
     parameters = tensor.quantization
     quantized = parameters is not None and parameters.scale is not None
     return TfliteTensor(
-        name=(tensor.name or b"").decode(),
+        name=name,
         shape=shape,
         dtype=dtype,
         scale=np.array(parameters.scale if quantized else [], np.float32),

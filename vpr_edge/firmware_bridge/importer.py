@@ -10,7 +10,6 @@ from vpr_edge.errors import ModelError
 from vpr_edge.export.tflite_read import TfliteFile, TfliteOperator, read_tflite
 from vpr_edge.files import sha256
 from vpr_edge.firmware_bridge.node import Node, Tensor, integer_limits
-from vpr_edge.firmware_bridge.operator import Operator
 from vpr_edge.firmware_bridge.operators import REGISTRY
 from vpr_edge.firmware_bridge.program import Program
 
@@ -39,7 +38,8 @@ def import_tflite(path: Path) -> Program:
         path.name,
         sha256(path),
         tuple(
-            _operator(file, position, operator) for position, operator in enumerate(file.operators)
+            REGISTRY[operator.code].from_node(_node(file, position, operator))
+            for position, operator in enumerate(file.operators)
         ),
         file.inputs,
         file.outputs,
@@ -47,8 +47,8 @@ def import_tflite(path: Path) -> Program:
     )
 
 
-def _operator(file: TfliteFile, position: int, operator: TfliteOperator) -> Operator:
-    node = Node(
+def _node(file: TfliteFile, position: int, operator: TfliteOperator) -> Node:
+    return Node(
         position,
         operator.code,
         operator.version,
@@ -56,18 +56,10 @@ def _operator(file: TfliteFile, position: int, operator: TfliteOperator) -> Oper
         tuple(None if index < 0 else file.tensors[index] for index in operator.inputs),
         tuple(file.tensors[index] for index in operator.outputs),
     )
-    kind = REGISTRY.get(operator.code)
-    if kind is None:
-        raise node.refuse(
-            "the compiler has no such operator",
-            f"replace it by one of {', '.join(sorted(REGISTRY))}, or run the model in TFLM "
-            "(--target c-array)",
-        )
-    return kind.from_node(node)
 
 
 def _check_graph(path: Path, file: TfliteFile) -> None:
-    """Indices in range, every tensor written once and before it is read."""
+    """Indices in range, operators known, every tensor written once and before it is read."""
     if not file.operators or not file.inputs or not file.outputs:
         raise ModelError(f"{path} has no operators, inputs or outputs; give a model for inference.")
     known = {
@@ -83,6 +75,12 @@ def _check_graph(path: Path, file: TfliteFile) -> None:
             raise ModelError(
                 f"{layer} names tensor {wrong[0]} of {len(file.tensors)}; the file is corrupt, so "
                 "write or copy it again."
+            )
+        if operator.code not in REGISTRY:
+            raise _node(file, position, operator).refuse(
+                "the compiler has no such operator",
+                f"replace it by one of {', '.join(sorted(REGISTRY))}, or run the model in TFLM "
+                "(--target c-array)",
             )
         for index in operator.inputs:
             if index >= 0 and file.tensors[index] not in known:
@@ -140,12 +138,11 @@ def _check_quantization(name: str, tensor: Tensor) -> None:
         raise ModelError(
             f"{name} has {scales} scales but {tensor.zero_point.size} zero points; {advice}."
         )
-    if scales > 1 and (
-        not 0 <= tensor.axis < len(tensor.shape) or tensor.shape[tensor.axis] != scales
-    ):
+    # A bias is often said to be quantised along its weights' axis, which it has not.
+    axis = 0 if len(tensor.shape) == 1 else tensor.axis
+    if scales > 1 and (not 0 <= axis < len(tensor.shape) or tensor.shape[axis] != scales):
         raise ModelError(
-            f"{name} of shape {list(tensor.shape)} has {scales} scales along axis {tensor.axis}; "
-            f"{advice}."
+            f"{name} of shape {list(tensor.shape)} has {scales} scales along axis {axis}; {advice}."
         )
     if not np.all(np.isfinite(tensor.scale)) or np.any(tensor.scale <= 0):
         raise ModelError(f"{name} has a scale that is not a positive number; {advice}.")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.quantize.networks import GEM, int8_model
-from vpr_edge.errors import CheckpointError, OutputError
+from vpr_edge.errors import CheckpointError, ModelError, OutputError
 from vpr_edge.export.package import TARGETS, export
 from vpr_edge.export.tflite_read import read_tflite
 from vpr_edge.files import sha256
@@ -21,7 +21,7 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", FILES)
 def test_the_manifest_names_every_file_with_its_digest(target: str, tmp_path: Path) -> None:
     source = find_checkpoint("nano" if target == "onnx" else "nano-int8")
     folder = export(source, target, tmp_path / "out", "net")
@@ -37,6 +37,26 @@ def test_the_manifest_names_every_file_with_its_digest(target: str, tmp_path: Pa
     assert manifest["preprocessing"] == load_checkpoint(source).preprocessing.to_dict()
     assert ("scale" in manifest["input"]) == (target != "onnx")
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("target", sorted(set(TARGETS) - set(FILES)))
+def test_c_comes_with_the_model_it_was_made_from(target: str, tmp_path: Path) -> None:
+    folder = export(find_checkpoint("nano-int8"), target, tmp_path / "out", "net")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert set(manifest["files"]) | {"manifest.json"} == there
+    assert {"net.onnx", "net.tflite"} <= there
+    assert manifest["model"]["sha256"] == sha256(folder / "net.tflite")
+
+
+def test_a_tflite_file_becomes_c_and_nothing_else(tmp_path: Path) -> None:
+    export(find_checkpoint("nano-int8"), "tflite-int8", tmp_path / "first", "net")
+    path = tmp_path / "first" / "net.tflite"
+    assert (export(path, "c", tmp_path / "second") / "net.c").is_file()
+    with pytest.raises(ModelError, match="give a checkpoint"):
+        export(path, "onnx", tmp_path / "third")
+    with pytest.raises(OutputError, match="is for --target c"):
+        export(path, "firmware", tmp_path / "third", backend="cmsis-nn")
 
 
 def test_the_manifest_repeats_the_tensors_of_the_tflite(tmp_path: Path) -> None:

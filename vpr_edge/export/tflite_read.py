@@ -182,8 +182,8 @@ def _tensor(tensor: Any, buffers: list[Any]) -> TfliteTensor:
     name = (tensor.name or b"").decode()
     if tensor.type in _TYPES and tensor.type not in _DTYPES:
         raise ModelError(
-            f"The tensor '{name}' is of type {_TYPES[tensor.type]}, which is not read here; convert "
-            "the model to full int8."
+            f"The tensor '{name}' is of type {_TYPES[tensor.type]}, which is not read here; "
+            "convert the model to full int8."
         )
     shape, dtype = _integers(tensor.shape), np.dtype(_DTYPES[tensor.type])
     data = buffers[tensor.buffer].data

@@ -68,6 +68,8 @@ PACKAGES = (
         ("onnx2tf", "tensorflow"),
         "vpr-edge[tensorflow]",
     ),
+    _Package("ziglang", "compiles C for the host and Cortex-M", ("ziglang",), "vpr-edge[mcu]"),
+    _Package("unicorn", "bench --device cortex-*, without M55", ("unicorn",), "vpr-edge[mcu]"),
     _Package(
         "efficientnet-lite0",
         "the teacher of train",
@@ -80,12 +82,13 @@ PROGRAMS = (
     _Program(("clang",), "compiles exported C", "install clang (Debian: apt-get install clang)"),
     _Program(
         ("arm-none-eabi-gcc",),
-        "compiles exported C for Cortex-M",
-        "install the Arm GNU toolchain (Debian: apt-get install gcc-arm-none-eabi)",
+        "bench --device cortex-*: the compiler",
+        "install the Arm GNU toolchain (Debian: apt-get install gcc-arm-none-eabi "
+        "libnewlib-arm-none-eabi)",
     ),
     _Program(
         ("qemu-system-arm",),
-        "runs Cortex-M programs without a board",
+        "bench --device cortex-*: the emulator",
         "install QEMU (Debian: apt-get install qemu-system-arm)",
     ),
     _Program(

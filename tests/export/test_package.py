@@ -17,7 +17,7 @@ FILES = {
     "onnx": {"net.onnx"},
     "onnx-int8": {"net.onnx"},
     "tflite-int8": {"net.onnx", "net.tflite"},
-    "c-array": {"net.onnx", "net.tflite", "net.c", "net.h"},
+    "c-array": {"net.onnx", "net.tflite", "net.c", "net.h", "net_tflm.h"},
 }
 
 

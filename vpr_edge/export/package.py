@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from vpr_edge import __version__
 from vpr_edge.errors import CheckpointError, ModelError, OutputError
-from vpr_edge.export.c_array import write_c_array
 from vpr_edge.export.c_source import GOLDEN, c_name, write_c_source, write_firmware
 from vpr_edge.export.onnx import OPSET, output_transforms, write_onnx, write_qdq_onnx
 from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.export.tflite_read import op_list
 from vpr_edge.files import atomic_folder, sha256, write_json
+from vpr_edge.firmware_bridge.tflm import write_tflm
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.graph import Node
 from vpr_edge.quantize.model import Int8Model
@@ -125,7 +125,7 @@ def _write_target(
     """What is made of the TFLite file, if anything, in the same folder."""
     match target:
         case "c-array":
-            write_c_array(tflite_path, folder, stem)
+            write_tflm(tflite_path, folder, stem)
         case "c":
             write_c_source(tflite_path, folder, c_name(stem), golden, backend)
         case "firmware":

@@ -82,7 +82,7 @@ def _static(plan: Plan) -> list[Figure]:
 def _emulated(found: EmulatedRuns) -> list[Figure]:
     sizes = found.sizes
     return [
-        ("instructions", found.instructions, "count", "emulated"),
+        ("instructions", round(found.instructions), "count", "emulated"),
         ("stack_bytes", found.stack_bytes, "bytes", "emulated"),
         ("static_ram_bytes", sizes.data + sizes.bss, "bytes", "static"),
         ("code_bytes", sizes.code + sizes.rodata, "bytes", "static"),
@@ -107,7 +107,7 @@ def _equality(outputs: Sequence[Arrays], expected: Sequence[Arrays]) -> list[Fig
 
 def _by_layer(plan: Plan, found: EmulatedRuns) -> list[Figure]:
     return [
-        (f"layer_{layer.index}_{layer.about.split()[0]}_instructions", count, "count", "emulated")
+        (f"layer_{layer.index}_{layer.about.split()[0]}_instructions", round(count), "count", "emulated")
         for layer, count in zip(
             Emitter(plan, "model").layers, found.layer_instructions, strict=True
         )

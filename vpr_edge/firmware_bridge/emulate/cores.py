@@ -18,7 +18,7 @@ class Board:
         flash_bytes: from there on.
         ram: address.
         ram_bytes: from there on.
-        uart: address of a CMSDK UART.
+        uart: address of a CMSDK UART; the next is 4 KiB further.
         clock_hz: of SysTick, in QEMU's virtual time.
     """
 

@@ -98,6 +98,8 @@ def _started(
         *("-semihosting-config", "enable=on,target=native"),
         *("-nodefaults", "-display", "none", "-monitor", "none"),
         *("-chardev", "stdio,id=uart,signal=off", "-serial", "chardev:uart"),
+        # The second UART, which the first needs (bare_metal/vpr_uart.c).
+        *("-serial", "null"),
     ]
     try:
         with (folder / _UART_INPUT).open("rb") as given:

@@ -65,7 +65,7 @@ class _Machine:
         self.engine.mem_write(board.vectors, bytes(code))
         self.engine.mem_map(board.ram, board.ram_bytes)
         self.engine.mem_map(_SYSTEM_SPACE, _PAGE)
-        self.engine.mmio_map(board.uart, _PAGE, self.uart.read, None, self.uart.write, None)
+        self.engine.mmio_map(board.uart, 2 * _PAGE, self.uart.read, None, self.uart.write, None)
         mark = elf.symbols["vpr_mark"]
         self.counter = BlockCounter(
             self.engine, bytes(code), board.vectors, range(mark, elf.symbols["vpr_mark_end"])

@@ -15,7 +15,7 @@ from vpr_edge.firmware_bridge.emit import Emitter
 from vpr_edge.firmware_bridge.emulate.cores import core_named
 from vpr_edge.firmware_bridge.emulate.toolchain import choose_toolchain
 from vpr_edge.firmware_bridge.emulated import EmulatedRuns, run_emulated
-from vpr_edge.firmware_bridge.golden import Arrays, Oracle, random_inputs
+from vpr_edge.firmware_bridge.golden import Arrays, oracle_outputs, random_inputs
 from vpr_edge.firmware_bridge.plan import Plan
 
 RUNS = 3
@@ -52,8 +52,7 @@ def bench_mcu(
     plan = compile_model(path)
     inputs = random_inputs(plan.program, runs)
     found = run_emulated(plan, core, chosen, inputs)
-    oracle = Oracle(path)
-    expected = [oracle.run(*given) for given in inputs]
+    expected = oracle_outputs(path, inputs)
     return [
         Row(path.name, f"{device}/{chosen.name}", "", metric, value, unit, method)
         for metric, value, unit, method in [
@@ -107,7 +106,12 @@ def _equality(outputs: Sequence[Arrays], expected: Sequence[Arrays]) -> list[Fig
 
 def _by_layer(plan: Plan, found: EmulatedRuns) -> list[Figure]:
     return [
-        (f"layer_{layer.index}_{layer.about.split()[0]}_instructions", round(count), "count", "emulated")
+        (
+            f"layer_{layer.index}_{layer.about.split()[0]}_instructions",
+            round(count),
+            "count",
+            "emulated",
+        )
         for layer, count in zip(
             Emitter(plan, "model").layers, found.layer_instructions, strict=True
         )

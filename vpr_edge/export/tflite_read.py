@@ -2,7 +2,9 @@
 
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ _TYPES = {code: name for name, code in vars(schema.TensorType).items() if isinst
 _CODES = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
+
+# Vectors may be shared; read so many times the file's size, it is no model but an attack.
+MOST_SHARED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +103,7 @@ def read_tflite(path: Path) -> TfliteFile:
     if data[4:8] != FILE_IDENTIFIER:
         raise ModelError(f"{path} is not a TFLite model; give a .tflite file.")
     try:
-        return _parse(schema.ModelT.InitFromPackedBuf(bytearray(data)))
+        return _parse(data)
     except (
         struct.error,
         AttributeError,
@@ -108,6 +113,7 @@ def read_tflite(path: Path) -> TfliteFile:
         TypeError,
         UnicodeDecodeError,
         ValueError,
+        RecursionError,
     ) as error:
         raise ModelError(f"{path} is cut short or corrupt; write or copy it again.") from error
 
@@ -141,65 +147,114 @@ def op_list(tflite_path: Path) -> tuple[str, ...]:
     return tuple(f"{op.code} v{op.version}" for op in read_tflite(tflite_path).operators)
 
 
-def _parse(model: Any) -> TfliteFile:
-    if len(model.subgraphs) != 1:
+class _Budget:
+    """Counts what is read: tables that share vectors could unfold to more than any memory holds."""
+
+    def __init__(self, bytes_left: int) -> None:
+        self.left = bytes_left
+
+    def numbers(self, table: Any, field: str) -> NDArray[Any] | None:
+        """A vector of numbers; None where the table has none."""
+        count = getattr(table, f"{field}Length")()
+        if not count:
+            return None
+        values: NDArray[Any] = getattr(table, f"{field}AsNumpy")()
+        self.spend(values.nbytes)
+        return values
+
+    def integers(self, table: Any, field: str) -> tuple[int, ...]:
+        """A vector of integers; empty where the table has none."""
+        values = self.numbers(table, field)
+        return () if values is None else tuple(int(value) for value in values)
+
+    def text(self, value: bytes | None) -> str:
+        """A string; empty where the table has none."""
+        self.spend(len(value or b""))
+        return (value or b"").decode()
+
+    def spend(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise ValueError("vectors that many tables share")
+
+
+def _parse(data: bytes) -> TfliteFile:
+    """Read table by table, as the schema's own unpacking follows every offset it is given."""
+    model, budget = schema.Model.GetRootAs(data, 0), _Budget(MOST_SHARED * len(data))
+    if model.SubgraphsLength() != 1:
         raise ValueError("control flow between subgraphs")
-    subgraph = model.subgraphs[0]
-    if min(*_integers(subgraph.inputs), *_integers(subgraph.outputs), 0, 0) < 0:
+    subgraph = model.Subgraphs(0)
+    inputs, outputs = (budget.integers(subgraph, field) for field in ("Inputs", "Outputs"))
+    if min(*inputs, *outputs, 0, 0) < 0:
         raise IndexError("a negative tensor index")
-    tensors = tuple(_tensor(tensor, model.buffers) for tensor in subgraph.tensors)
-    operators = []
-    for operator in subgraph.operators if subgraph.operators is not None else ():
-        code = model.operatorCodes[operator.opcodeIndex]
-        number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        name = code.customCode.decode() if code.customCode else _CODES[number]
-        operators.append(
-            TfliteOperator(
-                name,
-                code.version,
-                _integers(operator.inputs),
-                _integers(operator.outputs),
-                operator.builtinOptions,
-            )
-        )
+    tensors = tuple(
+        _tensor(subgraph.Tensors(index), model, budget) for index in range(subgraph.TensorsLength())
+    )
     return TfliteFile(
         tensors=tensors,
-        operators=tuple(operators),
-        inputs=tuple(tensors[index] for index in _integers(subgraph.inputs)),
-        outputs=tuple(tensors[index] for index in _integers(subgraph.outputs)),
-        metadata={
-            entry.name.decode(): bytes(model.buffers[entry.buffer].data)
-            for entry in model.metadata or ()
-        },
+        operators=tuple(
+            _operator(subgraph.Operators(index), model, budget)
+            for index in range(subgraph.OperatorsLength())
+        ),
+        inputs=tuple(tensors[index] for index in inputs),
+        outputs=tuple(tensors[index] for index in outputs),
+        metadata=dict(
+            _metadata(model.Metadata(index), model, budget)
+            for index in range(model.MetadataLength())
+        ),
     )
 
 
-def _integers(values: NDArray[np.int32] | None) -> tuple[int, ...]:
-    return tuple(int(value) for value in values) if values is not None else ()
+def _operator(operator: Any, model: Any, budget: _Budget) -> TfliteOperator:
+    code = _entry(model.OperatorCodes, model.OperatorCodesLength(), operator.OpcodeIndex())
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    return TfliteOperator(
+        budget.text(code.CustomCode()) or _CODES[number],
+        code.Version(),
+        budget.integers(operator, "Inputs"),
+        budget.integers(operator, "Outputs"),
+        schema.BuiltinOptionsCreator(operator.BuiltinOptionsType(), operator.BuiltinOptions()),
+    )
 
 
-def _tensor(tensor: Any, buffers: list[Any]) -> TfliteTensor:
-    name = (tensor.name or b"").decode()
-    if tensor.type in _TYPES and tensor.type not in _DTYPES:
+def _metadata(entry: Any, model: Any, budget: _Budget) -> tuple[str, bytes]:
+    data = _buffer(model, entry.Buffer(), budget)
+    return budget.text(entry.Name()), b"" if data is None else data.tobytes()
+
+
+def _buffer(model: Any, index: int, budget: _Budget) -> NDArray[np.uint8] | None:
+    """Its bytes; None where it is empty, as activations' are from some converters."""
+    return budget.numbers(_entry(model.Buffers, model.BuffersLength(), index), "Data")
+
+
+def _entry(get: Callable[[int], Any], count: int, index: int) -> Any:
+    if not 0 <= index < count:
+        raise IndexError("an index beyond its vector")
+    return get(index)
+
+
+def _tensor(tensor: Any, model: Any, budget: _Budget) -> TfliteTensor:
+    name, kind = budget.text(tensor.Name()), tensor.Type()
+    if kind in _TYPES and kind not in _DTYPES:
         raise ModelError(
-            f"The tensor '{name}' is of type {_TYPES[tensor.type]}, which is not read here; "
+            f"The tensor '{name}' is of type {_TYPES[kind]}, which is not read here; "
             "convert the model to full int8."
         )
-    shape, dtype = _integers(tensor.shape), np.dtype(_DTYPES[tensor.type])
-    data = buffers[tensor.buffer].data
-    if data is not None and len(data) == 0:
-        # Some converters give activations an empty buffer.
-        data = None
-    parameters = tensor.quantization
-    quantized = parameters is not None and parameters.scale is not None
+    shape, dtype = budget.integers(tensor, "Shape"), np.dtype(_DTYPES[kind])
+    data = _buffer(model, tensor.Buffer(), budget)
+    parameters = tensor.Quantization()
+    scale = None if parameters is None else budget.numbers(parameters, "Scale")
+    zero_point = None if scale is None else budget.numbers(parameters, "ZeroPoint")
+    if data is not None and prod(shape) * dtype.itemsize != data.size:
+        raise ValueError("a constant whose size is not its shape's")
     return TfliteTensor(
         name=name,
         shape=shape,
         dtype=dtype,
-        scale=np.array(parameters.scale if quantized else [], np.float32),
-        zero_point=np.array(parameters.zeroPoint if quantized else [], np.int64),
-        axis=int(parameters.quantizedDimension) if quantized else 0,
-        values=None if data is None else np.frombuffer(bytes(data), dtype).reshape(shape),
-        signature=_integers(tensor.shapeSignature),
-        variable=bool(tensor.isVariable),
+        scale=np.array([] if scale is None else scale, np.float32),
+        zero_point=np.array([] if zero_point is None else zero_point, np.int64),
+        axis=0 if scale is None else int(parameters.QuantizedDimension()),
+        values=None if data is None else np.frombuffer(data.tobytes(), dtype).reshape(shape),
+        signature=budget.integers(tensor, "ShapeSignature"),
+        variable=bool(tensor.IsVariable()),
     )

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ C_TYPES = {
     "bool": "uint8_t",
 }
 VALUES_A_LINE = 20
+# Compilers need not tell longer names apart (C99 5.2.4.1).
+LONGEST_IDENTIFIER = 40
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -146,9 +149,12 @@ class Emitter:
         found: list[Port] = []
         for index, tensor in enumerate(tensors):
             identifier = re.sub(r"\W+", "_", tensor.name, flags=re.ASCII).strip("_").lower()
-            identifier = identifier or str(index)
-            if identifier in {port.identifier for port in found}:
-                identifier = f"{identifier}_{index}"
+            identifier = identifier[:LONGEST_IDENTIFIER] or str(index)
+            taken = {port.identifier for port in found}
+            # A name with a number behind may be another tensor's.
+            numbered = (f"{identifier}_{number}" for number in count(index))
+            if identifier in taken:
+                identifier = next(name for name in numbered if name not in taken)
             found.append(Port(role, identifier, tensor, self.plan.offsets[tensor]))
         return found
 

@@ -15,6 +15,9 @@ from vpr_edge.firmware_bridge.program import Program
 
 # Offsets and sizes are int32 in the generated C.
 LARGEST_TENSOR = 1 << 28
+# Order and plan take time by the square of the number of layers.
+MOST_LAYERS = 2000
+MOST_DIMENSIONS = 8
 DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
 
 
@@ -62,11 +65,18 @@ def _check_graph(path: Path, file: TfliteFile) -> None:
     """Indices in range, operators known, every tensor written once and before it is read."""
     if not file.operators or not file.inputs or not file.outputs:
         raise ModelError(f"{path} has no operators, inputs or outputs; give a model for inference.")
+    if len(file.operators) > MOST_LAYERS:
+        raise ModelError(
+            f"{path} has {len(file.operators)} layers, more than the {MOST_LAYERS} that are "
+            "compiled; split the model."
+        )
     known = {
         tensor for tensor in file.tensors if tensor.values is not None or tensor.variable
     } | set(file.inputs)
-    if any(tensor.values is not None for tensor in file.inputs):
-        raise ModelError(f"{path} declares a constant as its input; convert the model again.")
+    if any(tensor.values is not None or tensor.variable for tensor in file.inputs):
+        raise ModelError(
+            f"{path} declares a constant or a variable as its input; convert the model again."
+        )
     for position, operator in enumerate(file.operators):
         layer = f"Layer {position} ({operator.code}) of {path}"
         wrong = [i for i in operator.inputs if not -1 <= i < len(file.tensors)]
@@ -96,16 +106,18 @@ def _check_graph(path: Path, file: TfliteFile) -> None:
                 )
             known.add(file.tensors[index])
     for tensor in file.outputs:
-        if tensor not in known or tensor.values is not None or tensor in file.inputs:
+        unwritten = tensor.values is not None or tensor.variable or tensor in file.inputs
+        if tensor not in known or unwritten:
             raise ModelError(
                 f"{path}: no layer writes the output '{tensor.name}'; convert the model again."
             )
 
 
 def _used(file: TfliteFile) -> Iterator[Tensor]:
-    """Tensors that a layer reads or writes, each once; files hold others, of any shape."""
+    """Inputs and what a layer reads or writes, each once; files hold others, of any shape."""
     indices = {i for operator in file.operators for i in (*operator.inputs, *operator.outputs)}
-    return (file.tensors[index] for index in sorted(indices) if index >= 0)
+    named = (file.tensors[index] for index in sorted(indices) if index >= 0)
+    return iter(dict.fromkeys((*file.inputs, *named)))
 
 
 def _check_tensor(path: Path, tensor: Tensor) -> None:
@@ -113,7 +125,12 @@ def _check_tensor(path: Path, tensor: Tensor) -> None:
     name = f"{path}: tensor '{tensor.name}'"
     if tensor.dtype.name not in DTYPES:
         raise ModelError(f"{name} is of type {tensor.dtype.name}; convert the model to full int8.")
-    if any(size < 1 for size in tensor.shape) and tensor.values is None:
+    if len(tensor.shape) > MOST_DIMENSIONS:
+        raise ModelError(
+            f"{name} has {len(tensor.shape)} dimensions, more than the {MOST_DIMENSIONS} that any "
+            "operator takes; the file is corrupt, so convert the model again."
+        )
+    if any(size < 1 for size in tensor.shape):
         raise ModelError(
             f"{name} has the shape {list(tensor.shape)}; convert the model with fixed sizes of at "
             "least 1."

@@ -8,8 +8,8 @@ from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.operator import Operator
 from vpr_edge.firmware_bridge.program import Program
 
-# Sets of finished layers that are looked at before the file's order is kept.
-LARGEST_SEARCH = 20_000
+# Sets of finished layers, times layers, that are looked at before the file's order is kept.
+LARGEST_SEARCH = 2_000_000
 
 
 def size(tensor: Tensor) -> int:
@@ -86,7 +86,7 @@ def order_operators(program: Program) -> Program:
 
     best: dict[frozenset[int], int] = {frozenset(): 0}
     queue: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
-    while queue and len(best) < LARGEST_SEARCH:
+    while queue and len(best) * len(operators) < LARGEST_SEARCH:
         peak, _, path = heapq.heappop(queue)
         done = frozenset(path)
         if done == everything:

@@ -11,8 +11,11 @@ from vpr_edge.firmware_bridge.constant_channels import drop_constant_channels
 from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.operator import Operator
 from vpr_edge.firmware_bridge.operators.convolution import WindowedWeights
+from vpr_edge.firmware_bridge.order import size
 from vpr_edge.firmware_bridge.program import Program
 
+# Bytes of what is computed now; a larger constant would cost flash that its layer does not.
+LARGEST_FOLDED = 1 << 20
 Pass = Callable[[Program], Program]
 
 
@@ -34,7 +37,11 @@ def fold_constants(program: Program) -> Program:
     kept = []
     for operator in program.operators:
         operator = _reading(operator, known)
-        foldable = not operator.activations() and not set(operator.outputs) & set(program.outputs)
+        foldable = (
+            not operator.activations()
+            and not set(operator.outputs) & set(program.outputs)
+            and sum(map(size, operator.outputs)) <= LARGEST_FOLDED
+        )
         if not foldable:
             kept.append(operator)
             continue

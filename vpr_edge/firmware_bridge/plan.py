@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.operator import Operator
 from vpr_edge.firmware_bridge.order import overlaps, size, step_bytes
@@ -17,6 +18,10 @@ from vpr_edge.firmware_bridge.program import Program
 
 ALIGNMENT = 16
 ATTEMPTS = 5000
+# Attempts times conflicts, so that a model of many layers is planned in seconds too.
+LARGEST_SEARCH = 5_000_000
+# Offsets are int32 in the generated C.
+LARGEST_ARENA = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,11 @@ class Plan:
 
 
 def plan_memory(program: Program) -> Plan:
-    """Assign offsets: first fit in the order of size, then seeded search until the bound is met."""
+    """Assign offsets: first fit in the order of size, then seeded search until the bound is met.
+
+    Raises:
+        ModelError: the arena is larger than offsets in C reach.
+    """
     buffers = _buffers(program)
     conflicts = _conflicts(program, buffers)
     bound = max(_round(value) for value in _steps(program, buffers))
@@ -72,7 +81,8 @@ def plan_memory(program: Program) -> Plan:
     best_end = _end(buffers, best)
     # Deterministic: the same model gives the same C.
     generator = random.Random(0)
-    for _ in range(ATTEMPTS):
+    work = sum(map(len, conflicts)) + len(buffers)
+    for _ in range(min(ATTEMPTS, LARGEST_SEARCH // work)):
         if best_end <= bound:
             break
         trial = list(order)
@@ -82,6 +92,11 @@ def plan_memory(program: Program) -> Plan:
         placed = _place(buffers, conflicts, trial)
         if _end(buffers, placed) <= best_end:
             order, best, best_end = trial, placed, _end(buffers, placed)
+    if best_end > LARGEST_ARENA:
+        raise ModelError(
+            f"{program.source} needs an arena of {best_end:,} B, more than the "
+            f"{LARGEST_ARENA:,} B that C's offsets reach; give a smaller model."
+        )
     offsets = {b.tensor: at for b, at in zip(buffers, best, strict=True) if b.tensor is not None}
     for view, root in program.storage().items():
         offsets[view] = offsets[root]

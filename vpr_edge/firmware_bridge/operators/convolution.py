@@ -30,6 +30,9 @@ from vpr_edge.firmware_bridge.requantize import (
 )
 from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
 
+# Bytes of a layer's weights, groups spread out: more than any microcontroller's flash.
+LARGEST_WEIGHTS = 1 << 26
+
 
 @dataclass(frozen=True, eq=False)
 class WindowedWeights(Operator):
@@ -111,6 +114,13 @@ class Convolution(WindowedWeights):
                 f"the weights {list(weights.shape)} do not fit {source.shape[3]} input and "
                 f"{output.shape[3]} output channels",
                 "the file is corrupt, so convert the model again",
+                weights,
+            )
+        if channels * rows * columns * source.shape[3] > LARGEST_WEIGHTS:
+            raise node.refuse(
+                f"its grouped weights {list(weights.shape)} spread out over {source.shape[3]} "
+                f"input channels are more than {LARGEST_WEIGHTS:,} B",
+                "split the layer or use DEPTHWISE_CONV_2D",
                 weights,
             )
         requantization = channel_requantization(node, source, weights, bias, channels)

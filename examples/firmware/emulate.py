@@ -50,7 +50,7 @@ def build(core: str, nano: Path, places: Path, folder: Path, toolchain: str | No
     )
 
 
-def converse(image: Image, messages: Iterable[bytes], timeout: float = 300) -> Run:
+def converse(image: Image, messages: Iterable[bytes], timeout: float = 120) -> Run:
     """Send messages, one after the other, and run the firmware until it has answered them all."""
     text = b"".join(messages)
     return run_image(image, uart=struct.pack("<I", len(text)) + text, timeout=timeout)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import count
 from math import prod
 from pathlib import Path
@@ -235,7 +235,7 @@ class Emitter:
     def render(self, template: str, **more: Any) -> str:
         """A file's text from its template."""
         return (
-            _environment()
+            template_environment()
             .get_template(template)
             .render(
                 name=self.name,
@@ -292,9 +292,11 @@ def c_float(value: Any) -> str:
     return f"{float(number):.9e}f"
 
 
-def _environment() -> Environment:
+@cache
+def template_environment(package: str = "vpr_edge.firmware_bridge") -> Environment:
+    """Of a package's `templates`: an unknown name is an error, tags leave no blank lines."""
     return Environment(
-        loader=PackageLoader("vpr_edge.firmware_bridge", "templates"),
+        loader=PackageLoader(package, "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -67,10 +67,12 @@ class Operator(ABC):
 
     Attributes:
         code: the TFLite builtin that the class compiles.
+        source_index: of the input that the layer is about.
         node: the layer in the file.
     """
 
     code: ClassVar[str]
+    source_index: ClassVar[int] = 0
     node: Node
 
     @classmethod
@@ -121,6 +123,13 @@ class Operator(ABC):
     def inputs(self) -> tuple[Tensor | None, ...]:
         """Tensors read."""
         return self.node.inputs
+
+    @property
+    def source(self) -> Tensor:
+        """The input that the layer is about; `from_node` has seen that it is there."""
+        tensor = self.inputs[self.source_index]
+        assert tensor is not None
+        return tensor
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:

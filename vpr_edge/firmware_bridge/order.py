@@ -73,13 +73,14 @@ def order_operators(program: Program) -> Program:
     ]
     reads = [{root.get(t, t) for _, t in op.activations()} for op in operators]
     writes = [{root.get(t, t) for t in op.outputs} for op in operators]
-    forever = {root.get(t, t) for t in program.outputs} | set(program.variables)
+    variables = set(program.variables)
+    forever = {root.get(t, t) for t in program.outputs} | variables
     everything = frozenset(range(len(operators)))
 
     def step(done: frozenset[int], index: int) -> int:
         later = everything - done - {index}
         needed = forever.union(*(reads[i] for i in later))
-        produced = set(program.inputs).union(*(writes[i] for i in done)) | set(program.variables)
+        produced = variables.union(program.inputs, *(writes[i] for i in done))
         dying = reads[index] - needed
         live = (produced & (needed | reads[index])) | writes[index]
         return step_bytes(operators[index], live, dying, root)

@@ -6,14 +6,13 @@ no other kernel is linked in (TFLM's `micro_mutable_op_resolver.h`).
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from vpr_edge import __version__
 from vpr_edge.benchmarks.runtime_files import Tflm
 from vpr_edge.errors import ModelError
 from vpr_edge.export.c_array import write_c_array
 from vpr_edge.export.tflite_read import read_tflite
 from vpr_edge.files import sha256
+from vpr_edge.firmware_bridge.emit import template_environment
 
 # TFLM's methods are the builtins' names in camel case, but for these.
 _WORDS = {
@@ -55,16 +54,11 @@ def write_tflm(tflite_path: Path, folder: Path, name: str) -> list[Path]:
         ) from error
     header, source = write_c_array(tflite_path, folder, name)
     codes = {operator.code for operator in read_tflite(tflite_path).operators}
-    environment = Environment(
-        loader=PackageLoader("vpr_edge.firmware_bridge", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     resolver = folder / f"{name}_tflm.h"
     resolver.write_text(
-        environment.get_template("tflm.h.j2").render(
+        template_environment()
+        .get_template("tflm.h.j2")
+        .render(
             name=name,
             macro=name.upper(),
             methods=[resolver_method(code) for code in sorted(codes)],

@@ -65,6 +65,21 @@ class Window:
                     from_x : from_x + (self.result[1] - 1) * self.stride[1] + 1 : self.stride[1],
                 ]
 
+    def fields(self) -> dict[str, int]:
+        """What a kernel's C struct says of the window."""
+        pairs = {
+            "in": self.source,
+            "out": self.result,
+            "kernel": self.kernel,
+            "stride": self.stride,
+        }
+        sizes = {
+            f"{name}_{axis}": length
+            for name, pair in pairs.items()
+            for axis, length in zip(("rows", "columns"), pair, strict=True)
+        }
+        return sizes | {"pad_top": self.pad[0], "pad_left": self.pad[1]}
+
     @property
     def is_pointwise(self) -> bool:
         """Whether each output pixel comes from the one input pixel at its place."""

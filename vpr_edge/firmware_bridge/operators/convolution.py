@@ -49,13 +49,6 @@ class WindowedWeights(Operator):
     requantization: Requantization
 
     @property
-    def source(self) -> Tensor:
-        """The image."""
-        tensor = self.inputs[0]
-        assert tensor is not None
-        return tensor
-
-    @property
     def weights(self) -> NDArray[np.int8]:
         """As the file has them."""
         tensor = self.inputs[1]
@@ -68,21 +61,11 @@ class WindowedWeights(Operator):
 
     def geometry(self) -> dict[str, Any]:
         """The fields of the kernel's C struct that both convolutions share."""
-        w = self.window
-        return {
-            "in_rows": w.source[0],
-            "in_columns": w.source[1],
+        rows, columns = self.window.dilation
+        return self.window.fields() | {
             "in_channels": self.source.shape[3],
-            "out_rows": w.result[0],
-            "out_columns": w.result[1],
-            "kernel_rows": w.kernel[0],
-            "kernel_columns": w.kernel[1],
-            "stride_rows": w.stride[0],
-            "stride_columns": w.stride[1],
-            "dilation_rows": w.dilation[0],
-            "dilation_columns": w.dilation[1],
-            "pad_top": w.pad[0],
-            "pad_left": w.pad[1],
+            "dilation_rows": rows,
+            "dilation_columns": columns,
         }
 
 

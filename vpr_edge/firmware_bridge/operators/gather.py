@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.node import Node
 from vpr_edge.firmware_bridge.operator import Constant, Kernel, Operator, Values, parameters
 from vpr_edge.firmware_bridge.operators.rearrangement import check_shape, read_axis
 
@@ -48,13 +48,6 @@ class Gather(Operator):
         wanted = (*source.shape[:axis], *positions.shape, *source.shape[axis + 1 :])
         check_shape(node, source, wanted)
         return cls(node, axis, indices.reshape(-1))
-
-    @property
-    def source(self) -> Tensor:
-        """What is gathered from."""
-        tensor = self.inputs[0]
-        assert tensor is not None
-        return tensor
 
     def reference(self, *values: Values | None) -> tuple[Values, ...]:
         """See `Operator`."""

@@ -96,13 +96,6 @@ class Reduction(Operator):
         """From an int8 sum of `terms` elements to the output; scales of input and output."""
 
     @property
-    def source(self) -> Tensor:
-        """What is summed."""
-        tensor = self.inputs[0]
-        assert tensor is not None
-        return tensor
-
-    @property
     def terms(self) -> int:
         """Of each sum."""
         return prod(self.source.shape[axis] for axis in self.axes)

@@ -48,13 +48,6 @@ class Pad(Operator):
         check_shape(node, source, tuple(wanted))
         return cls(node, before, _value(node, output))
 
-    @property
-    def source(self) -> Tensor:
-        """What is padded."""
-        tensor = self.inputs[0]
-        assert tensor is not None
-        return tensor
-
     def _inside(self, padded: Values) -> Values:
         """The view of a padded array in which the input lies."""
         return padded[

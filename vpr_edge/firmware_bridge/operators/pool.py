@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.node import Node
 from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
 from vpr_edge.firmware_bridge.requantize import Range, fused_range
 from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
@@ -58,13 +58,6 @@ class Pool(Operator):
             )
         return cls(node, read_window(node, source, kernel, output), fused_range(node, output))
 
-    @property
-    def source(self) -> Tensor:
-        """The image."""
-        tensor = self.inputs[0]
-        assert tensor is not None
-        return tensor
-
     def clearance(self, index: int) -> int | None:
         """See `Operator`."""
         channels = self.source.shape[3]
@@ -82,20 +75,7 @@ class Pool(Operator):
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        w = self.window
-        shape = c_struct(
-            in_rows=w.source[0],
-            in_columns=w.source[1],
-            channels=self.source.shape[3],
-            out_rows=w.result[0],
-            out_columns=w.result[1],
-            kernel_rows=w.kernel[0],
-            kernel_columns=w.kernel[1],
-            stride_rows=w.stride[0],
-            stride_columns=w.stride[1],
-            pad_top=w.pad[0],
-            pad_left=w.pad[1],
-        )
+        shape = c_struct(**self.window.fields(), channels=self.source.shape[3])
         return Kernel(
             f"vpr_{self.stem}.h",
             self.stem,

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from vpr_edge.firmware_bridge.floats import c_float
-from vpr_edge.firmware_bridge.node import Node, Tensor, integer_limits
+from vpr_edge.firmware_bridge.node import Node, integer_limits
 from vpr_edge.firmware_bridge.operator import (
     Constant,
     Kernel,
@@ -47,13 +47,6 @@ class Conversion(Operator):
     """
 
     affine: Affine
-
-    @property
-    def source(self) -> Tensor:
-        """The input."""
-        tensor = self.inputs[0]
-        assert tensor is not None
-        return tensor
 
     @property
     def suffixes(self) -> tuple[str, str]:

@@ -42,13 +42,6 @@ class Rearrangement(Operator):
             node.output(index, source.dtype.name)
         return source
 
-    @property
-    def source(self) -> Tensor:
-        """The input whose elements are moved."""
-        tensor = self.inputs[self.source_index]
-        assert tensor is not None
-        return tensor
-
     def reference(self, *values: Values | None) -> tuple[Values, ...]:
         """See `Operator`."""
         array = values[self.source_index]

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.node import Node
 from vpr_edge.firmware_bridge.operator import (
     Constant,
     Kernel,
@@ -60,13 +60,6 @@ class Resize(Operator):
         Raises:
             ModelError: options that exclude each other, or on which TFLM reads out of the image.
         """
-
-    @property
-    def source(self) -> Tensor:
-        """The image."""
-        tensor = self.inputs[0]
-        assert tensor is not None
-        return tensor
 
     @property
     def axes(self) -> Iterable[Pair]:

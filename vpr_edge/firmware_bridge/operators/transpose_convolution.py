@@ -1,12 +1,12 @@
 """TRANSPOSE_CONV, int8: a convolution run backwards, from its result to its image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.firmware_bridge.node import Node
 from vpr_edge.firmware_bridge.operator import (
     Constant,
     Kernel,
@@ -33,6 +33,7 @@ class TransposeConvolution(Operator):
     """
 
     code = "TRANSPOSE_CONV"
+    source_index = 2
     window: Window
     zero_point: int
     requantization: Requantization
@@ -67,13 +68,6 @@ class TransposeConvolution(Operator):
         requantization = settle(node, weights.values.reshape(channels, -1), requantization)
         window = read_window(node, output, (rows, columns), source, role="input")
         return cls(node, window, node.affine(source).zero_point, requantization)
-
-    @property
-    def source(self) -> Tensor:
-        """The image."""
-        tensor = self.inputs[2]
-        assert tensor is not None
-        return tensor
 
     @property
     def weights(self) -> NDArray[np.int8]:
@@ -121,19 +115,12 @@ class TransposeConvolution(Operator):
     def kernel(self) -> Kernel:
         """See `Operator`."""
         q, w = self.requantization, self.window
+        # The window slides over the output; to the kernel that is where it writes.
+        turned = replace(w, source=w.result, result=w.source)
         shape = c_struct(
-            in_rows=w.result[0],
-            in_columns=w.result[1],
+            **turned.fields(),
             in_channels=self.source.shape[3],
-            out_rows=w.source[0],
-            out_columns=w.source[1],
             out_channels=self.outputs[0].shape[3],
-            kernel_rows=w.kernel[0],
-            kernel_columns=w.kernel[1],
-            stride_rows=w.stride[0],
-            stride_columns=w.stride[1],
-            pad_top=w.pad[0],
-            pad_left=w.pad[1],
         )
         return Kernel(
             "vpr_transpose_conv_s8.h",

@@ -16,13 +16,11 @@ beside it come from the templates by the one table `FILES`; what each must hold 
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vpr_edge import __version__
 from vpr_edge.errors import OutputError
+from vpr_edge.firmware_bridge.emit import template_environment
 
 SOURCES = "src"
 # Arduino's and CMSIS-Pack's tools accept no more of Semantic Versioning than this.
@@ -98,9 +96,9 @@ def write_package(
     for pattern, template in FILES:
         if "selftest" in template and not selftest:
             continue
-        path = folder / _environment().from_string(pattern).render(fields)
+        path = folder / template_environment(__package__).from_string(pattern).render(fields)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_environment().get_template(template).render(fields))
+        path.write_text(template_environment(__package__).get_template(template).render(fields))
         written.append(path)
     return written
 
@@ -120,14 +118,3 @@ def _check(package: Package) -> None:
                 f"The {label} '{text}' cannot stand in a manifest; give one line without quotation "
                 "marks and backslashes."
             )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("vpr_edge.firmware_bridge.packages", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

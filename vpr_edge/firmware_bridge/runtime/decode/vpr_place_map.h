@@ -33,8 +33,7 @@ static inline int32_t vpr_place_search(const struct vpr_place_map *map, const in
         if (count == most && (most == 0 || match.score <= best[count - 1].score)) {
             continue;
         }
-        count += count < most;
-        int32_t at = count - 1;
+        int32_t at = count < most ? count++ : most - 1;
         for (; at > 0 && best[at - 1].score < match.score; --at) {
             best[at] = best[at - 1];
         }

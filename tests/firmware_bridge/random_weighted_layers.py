@@ -8,6 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.graph_writer import GraphWriter, Shape, Value
+from tests.firmware_bridge.random_moving_layers import pad
 
 NONE, RELU, RELU6 = 0, 1, 3
 # What products of random int8 values and weights come to, in steps of both.
@@ -20,7 +21,7 @@ def convolution(writer: GraphWriter, source: Value) -> bool:
     if geometry is None:
         return False
     kernel, size, options = geometry
-    depth, channels = source.shape[3], writer.integer(1, 16)
+    depth, channels = source.shape[3], writer.choice((writer.integer(1, 16), 16))
     common = gcd(depth, channels)
     groups = common if writer.chance(0.15) else 1
     shape = (channels, *kernel, depth // groups)
@@ -39,6 +40,33 @@ def depthwise(writer: GraphWriter, source: Value) -> bool:
     channels = source.shape[3] * multiplier
     options = schema.DepthwiseConv2DOptionsT(**options, depthMultiplier=multiplier)
     return _weighted(writer, source, (1, *kernel, channels), 3, (1, *size, channels), options)
+
+
+def padded(writer: GraphWriter, source: Value) -> bool:
+    """A convolution that may take on the padding in front of it."""
+    return source.is_image and pad(writer, source) and _either(writer, writer.values[-1])
+
+
+def activated(writer: GraphWriter, source: Value) -> bool:
+    """A convolution whose clamp the activation after it may become."""
+    if not _either(writer, source):
+        return False
+    middle = writer.values[-1]
+    result = writer.after(middle, middle.shape)
+    return writer.layer(writer.choice(("RELU", "RELU6")), [middle], [result])
+
+
+def row(writer: GraphWriter, source: Value) -> bool:
+    """Three convolutions, between which constant channels may be left out."""
+    return (
+        convolution(writer, source)
+        and _either(writer, writer.values[-1])
+        and convolution(writer, writer.values[-1])
+    )
+
+
+def _either(writer: GraphWriter, source: Value) -> bool:
+    return depthwise(writer, source) if writer.chance(0.5) else convolution(writer, source)
 
 
 def transpose_convolution(writer: GraphWriter, source: Value) -> bool:
@@ -93,9 +121,12 @@ def batch_matmul(writer: GraphWriter, source: Value) -> bool:
     rank = len(source.shape)
     if source.dtype != "int8" or not 2 <= rank <= 4:
         return False
-    rows, terms = source.shape[-2:]
-    others = [v for v in writer.values if v.dtype == "int8" and v.shape[-2:-1] == (terms,)]
-    others = [v for v in others if v.shape[:-2] == source.shape[:-2]]
+    terms = source.shape[-1]
+    others = [
+        v
+        for v in writer.values
+        if v.dtype == "int8" and v.shape[:-1] == (*source.shape[:-2], terms)
+    ]
     adjoint = False
     if writer.chance(0.3):
         other, adjoint = source, True
@@ -131,7 +162,10 @@ def lstm(writer: GraphWriter, source: Value) -> bool:
     for index in range(12, 16):
         bias = writer.rng.integers(-3000, 3000, units)
         layer[index] = writer.builder.tensor((units,), "int32", scale=0.001, values=bias)
-    hidden = {"scale": writer.uniform(-2.5, -1.7), "zero_point": writer.integer(-128, 127)}
+    hidden: dict[str, Any] = {
+        "scale": writer.uniform(-2.5, -1.7),
+        "zero_point": writer.integer(-128, 127),
+    }
     layer[18] = writer.builder.tensor((batches, units), **hidden, variable=True)
     layer[19] = writer.builder.tensor((batches, units), "int16", scale=2.0**-11, variable=True)
     options = schema.UnidirectionalSequenceLSTMOptionsT(
@@ -181,7 +215,7 @@ def _weighted(
         return False
     channels = shape[axis]
     weights = np.moveaxis(writer.rng.integers(-127, 128, shape), axis, 0)
-    if writer.chance(0.35):
+    if writer.chance(0.45):
         weights[writer.rng.random(channels) < writer.rng.uniform(0.2, 1)] = 0
     if writer.chance(0.2):
         weights[..., writer.rng.random(weights.shape[-1]) < 0.6] = 0

@@ -118,6 +118,26 @@ def test_c_calls_nothing_but_memcpy_and_memset(
     assert {name for name in called if not name.startswith("model_")} <= {"memcpy", "memset"}
 
 
+@pytest.mark.parametrize("model", ["ic", "vww"])
+def test_code_takes_at_most_24_kib_of_a_cortex_m4s_flash(
+    model_named: Callable[[str], Path], tmp_path: Path, model: str
+) -> None:
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    write_project(compile_model(model_named(model)), "model", tmp_path)
+    core = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+    subprocess.run(
+        ["arm-none-eabi-gcc", *core, *FLAGS, *WARNINGS, "-c", "model.c", "-o", "model.o"],
+        check=True, cwd=tmp_path,
+    )  # fmt: skip
+    listed = subprocess.run(
+        ["arm-none-eabi-size", "model.o"], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    text, data, bss = map(int, listed.splitlines()[1].split()[:3])
+    assert 0 < text <= 24 << 10
+    assert (data, bss) == (0, 0)
+
+
 def test_the_arena_is_judged_before_anything_is_written(
     model_named: Callable[[str], Path],
 ) -> None:

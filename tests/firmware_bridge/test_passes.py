@@ -138,14 +138,13 @@ def test_padding_becomes_the_convolutions_own(
     assert compiled_codes(path) == ["CONV_2D"]
 
 
-def test_padding_becomes_a_depthwise_convolutions_own(tmp_path: Path) -> None:
-    path = padded(tmp_path / "m.tflite", kernel=random_weights(1, 3, 3, 4), stride=2)
-    assert compiled_codes(path) == ["DEPTHWISE_CONV_2D"]
-
-
-def test_padding_in_front_of_one_pixel_kernels_is_kept_in_the_result(tmp_path: Path) -> None:
-    path = padded(tmp_path / "m.tflite", kernel=random_weights(5, 1, 1, 4))
-    assert compiled_codes(path) == ["CONV_2D"]
+@pytest.mark.parametrize(
+    ("shape", "code"), [((1, 3, 3, 4), "DEPTHWISE_CONV_2D"), ((5, 1, 1, 4), "CONV_2D")]
+)
+def test_padding_becomes_that_of_depthwise_and_of_1x1_layers(
+    tmp_path: Path, shape: tuple[int, ...], code: str
+) -> None:
+    assert compiled_codes(padded(tmp_path / "m.tflite", kernel=random_weights(*shape))) == [code]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from vpr_edge.firmware_bridge.plan import ALIGNMENT, Plan
 from vpr_edge.firmware_bridge.program import run_reference
 from vpr_edge.firmware_bridge.project import RUNTIME, write_project
 
-GRAPHS = int(os.environ.get("VPR_EDGE_GRAPHS", "60"))
+GRAPHS = int(os.environ.get("VPR_EDGE_GRAPHS", "100"))
 FIRST = int(os.environ.get("VPR_EDGE_FIRST_GRAPH", "0"))
 RUNS = 3
 # Models in one library.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.firmware_bridge.photographs import photographs
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.emulate.cores import CORES
@@ -23,13 +24,16 @@ INPUTS = int(os.environ.get("VPR_EDGE_INPUTS", "2"))
 
 
 def run_on(path: Path, core: str, toolchain: str) -> EmulatedRuns:
-    """Run a model on random inputs and compare with TFLM."""
+    """Run a model on pictures and on noise and compare with TFLM."""
     try:
         chosen = choose_toolchain(CORES[core], toolchain)
     except ToolMissingError as error:
         pytest.skip(str(error))
     plan, oracle = compile_model(path), Oracle(path)
-    inputs = random_inputs(plan.program, INPUTS, seed=5)
+    inputs = [
+        *((picture,) for picture in photographs(plan.program, INPUTS - 1)),
+        *random_inputs(plan.program, 1, seed=5),
+    ]
     found = run_emulated(plan, CORES[core], chosen, inputs)
     for given, outputs in zip(inputs, found.outputs, strict=True):
         for ours, theirs in zip(outputs, oracle.run(*given), strict=True):

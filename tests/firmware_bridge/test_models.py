@@ -9,18 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tests.conftest import SHARED
-from vpr_edge.datasets.images import Images, find_images
+from tests.firmware_bridge.photographs import photographs
 from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.golden import Oracle, golden_vectors, random_inputs
 from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, NativeModel
-from vpr_edge.firmware_bridge.plan import Plan
 from vpr_edge.firmware_bridge.program import run_reference
 from vpr_edge.firmware_bridge.project import write_project
 from vpr_edge.models.zoo import ZOO
-from vpr_edge.preprocessing import Preprocessing
 
 MODELS = ("ic", "vww", "nano-int8", *ZOO)
 INPUTS = 100
@@ -45,17 +41,6 @@ int main(void)
 """
 
 
-def photographs(plan: Plan, count: int) -> list[NDArray[np.int8]]:
-    """Real pictures of the input's size where they are here, else random bytes."""
-    (tensor,) = plan.program.inputs
-    folder = SHARED / "data" / "natural_bsds500"
-    if not folder.is_dir():
-        return [inputs[0] for inputs in random_inputs(plan.program, count)]
-    fit = Preprocessing(tensor.shape[1], tensor.shape[2])
-    images = Images.from_files(find_images(folder, True)[:count])
-    return [fit.to_int8(fit.fit(image))[None] for image in images]
-
-
 @pytest.mark.parametrize("model", MODELS)
 def test_c_equals_tflm_on_a_hundred_photographs(
     model_named: Callable[[str], Path], model: str
@@ -64,7 +49,7 @@ def test_c_equals_tflm_on_a_hundred_photographs(
     plan, oracle = compile_model(path), Oracle(path)
     native = NativeModel(plan)
     seen = set()
-    for index, picture in enumerate(photographs(plan, INPUTS)):
+    for index, picture in enumerate(photographs(plan.program, INPUTS)):
         expected = oracle.run(picture)
         for ours, theirs in zip(native.run(picture), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)

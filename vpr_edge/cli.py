@@ -8,11 +8,12 @@ import click
 
 from vpr_edge import __version__
 from vpr_edge.benchmarks.rows import Row
-from vpr_edge.cli_train import quantize, train
+from vpr_edge.cli_bench import bench, chosen_artefacts
+from vpr_edge.cli_import import import_checkpoint
+from vpr_edge.cli_train import pseudo_label, quantize, train
+from vpr_edge.cli_whiten import whiten
 from vpr_edge.console import print_rows, print_table, progress, run_command
 from vpr_edge.errors import DataError, OutputError
-from vpr_edge.firmware_bridge.emulate.cores import CORES
-from vpr_edge.firmware_bridge.emulate.toolchain import TOOLCHAINS
 from vpr_edge.options import ARTEFACT, DATA, JSON, OVERWRITE, RUNTIME, output_option
 
 
@@ -53,9 +54,9 @@ def models(as_json: bool) -> None:
     """List the networks and shipped checkpoints."""
     from vpr_edge.benchmarks.cards import checkpoint_figures
     from vpr_edge.models.checkpoint import shipped_checkpoints
-    from vpr_edge.models.zoo import ZOO, build_graph
+    from vpr_edge.models.zoo import FAMILIES, ZOO, build_graph, resized
 
-    graphs = {name: build_graph(config) for name, config in ZOO.items()}
+    graphs = {name: build_graph(resized(config, 120, 160)) for name, config in ZOO.items()}
     # By name, so that a float network comes before its int8 form and the difference is int8's.
     figures = sorted(checkpoint_figures(), key=lambda row: row.artefact)
     if as_json:
@@ -72,14 +73,17 @@ def models(as_json: bool) -> None:
             name,
             f"{graph.parameters():,}",
             f"{graph.macs() / 1e6:.1f} M",
-            ZOO[name].head,
-            ZOO[name].decoder,
+            FAMILIES[ZOO[name].family].about,
+            ", ".join(ZOO[name].tasks),
+            ZOO[name].head if "places" in ZOO[name].tasks else "",
+            ZOO[name].decoder if "keypoints" in ZOO[name].tasks else "",
             ", ".join(stem for stem in (name, f"{name}-int8") if stem in shipped),
         )
         for name, graph in graphs.items()
     ]
-    headings = ("name", "parameters", "MAC", "head", "decoder", "shipped checkpoints")
-    print_table(headings, lines, "networks at 120x160, three tasks", "lrrlll")
+    headings = ("name", "parameters", "MAC", "what it is", "tasks", "place head", "decoders",
+                "shipped checkpoints")  # fmt: skip
+    print_table(headings, lines, "networks at 120x160", "lrrlllll")
     print_rows(figures, as_json)
 
 
@@ -147,7 +151,7 @@ def doctor(as_json: bool) -> None:
 @click.argument("ckpt")
 @click.option(
     "--target",
-    type=click.Choice(["onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware"]),
+    type=click.Choice(["onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware", "tensorrt"]),
     default="tflite-int8",
     show_default=True,
     help="What to write; the files it is made from lie beside it.",
@@ -175,6 +179,8 @@ def doctor(as_json: bool) -> None:
     show_default=True,
     help="Runs in the self-test of the C; 0 for a model that TFLM does not take.",
 )
+@click.option("--height", type=click.IntRange(8), help="Rows of the input; CKPT's by default.")
+@click.option("--width", type=click.IntRange(8), help="Columns of the input; likewise.")
 @DATA
 @output_option("out")
 @OVERWRITE
@@ -185,6 +191,8 @@ def export(
     name: str | None,
     backend: str,
     golden: int,
+    height: int | None,
+    width: int | None,
     data: Path | None,
     output: Path,
     overwrite: bool,
@@ -198,11 +206,13 @@ def export(
     vpr-edge export nano --target onnx --output float
     vpr-edge export nano-int8 --target tflite-int8 --output out
     vpr-edge export nano-int8 --target firmware --output firmware
+    vpr-edge export nano-int8 --height 240 --width 320 --output large
     vpr-edge export model.tflite --target c --output model-c
 
     c is portable C without an interpreter, which gives the bits that TensorFlow Lite Micro gives;
     firmware wraps it for CMake, Zephyr, ESP-IDF, PlatformIO, Arduino and CMSIS-Pack; c-array is the
-    TFLite file itself, for firmware that has TFLM.
+    TFLite file itself, for firmware that has TFLM. tensorrt is ONNX that TensorRT reads, with the
+    script that builds engines on the device, for they are good for one GPU and one version alone.
     """
     from vpr_edge.export.package import export as export_checkpoint
     from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
@@ -217,96 +227,21 @@ def export(
         fit = load_checkpoint(source).preprocessing.fit
         images = [fit(image) for image in Images.from_files(find_images(data, True)[:200])]
     folder = export_checkpoint(
-        source, target, output, name, converter, images, overwrite, golden, backend
+        source,
+        target,
+        output,
+        name,
+        converter,
+        images,
+        overwrite,
+        golden,
+        backend,
+        height,
+        width,
     )
+    if target == "tensorrt":
+        click.echo(f"engines are built on the device: sh {folder}/build_engines.sh there", err=True)
     click.echo(str(folder))
-
-
-@cli.command()
-@ARTEFACT
-@click.option(
-    "--device",
-    "devices",
-    type=click.Choice(["host", *CORES]),
-    multiple=True,
-    default=["host"],
-    show_default=True,
-    help="This machine, or an emulated microcontroller; may be given several times.",
-)
-@click.option(
-    "--toolchain",
-    type=click.Choice(list(TOOLCHAINS)),
-    help="Compiler and emulator of microcontrollers; by default gcc+qemu where it is installed.",
-)
-@click.option("--layers", is_flag=True, help="On microcontrollers also each layer's instructions.")
-@RUNTIME
-@click.option("--data", help="Also recall of each artefact on this data set (name or folder).")
-@click.option("--quick", is_flag=True, help="A second instead of ten a runtime.")
-@click.option("--output", type=click.Path(path_type=Path), help="Also write the rows as JSON.")
-@JSON
-@OVERWRITE
-def bench(
-    artefact: tuple[str, ...],
-    devices: tuple[str, ...],
-    toolchain: str | None,
-    layers: bool,
-    runtimes: tuple[str, ...],
-    data: str | None,
-    quick: bool,
-    output: Path | None,
-    as_json: bool,
-    overwrite: bool,
-) -> None:
-    """Measure latency, instructions, memory, size and recall.
-
-    Of several artefacts the differences are printed too.
-
-    ARTEFACT is a .onnx, .tflite or .safetensors file, or a shipped checkpoint. A float artefact
-    that comes first is what the int8 ones are compared with.
-
-    \b
-    vpr-edge bench float/nano.onnx out/nano.tflite --data town
-    vpr-edge bench out/nano.tflite --runtime tflm --json
-    vpr-edge bench model.tflite --device cortex-m4 --device cortex-m55 --layers
-
-    On a cortex the .tflite file, which may be anyone's, is compiled to C and to a bare-metal image
-    and runs under an emulator that counts every instruction; its outputs are compared with those of
-    TensorFlow Lite Micro.
-    """
-    from vpr_edge.benchmarks.evaluate import evaluate
-    from vpr_edge.benchmarks.host import bench_host
-    from vpr_edge.benchmarks.latency import QUICK, Protocol
-    from vpr_edge.benchmarks.mcu import bench_mcu
-    from vpr_edge.benchmarks.rows import rows_as_json
-    from vpr_edge.benchmarks.runtimes import open_runtime
-    from vpr_edge.files import atomic_file, write_json
-
-    if output and output.exists() and not overwrite:
-        raise OutputError(f"{output} exists already; pass --overwrite or another --output.")
-    chosen = _chosen(artefact, runtimes)
-    measured: list[Row] = []
-    accuracy: list[Row] = []
-    for path, label, _ in chosen:
-        for device in devices:
-            if device != "host":
-                with progress(f"{label} on {device}"):
-                    rows = bench_mcu(path, device, toolchain, layers=layers)
-                measured += [replace(row, artefact=label) for row in rows]
-    if "host" not in devices:
-        chosen = []
-    for path, label, names in chosen:
-        for name in names if data else ():
-            with progress(f"{label} in {name}") as report:
-                found = evaluate(open_runtime(path, name), "places", data or "", report)
-            accuracy += [replace(row, artefact=label) for row in found]
-    for path, label, names in chosen:
-        found = bench_host(path, QUICK if quick else Protocol(), names)
-        measured += [replace(row, artefact=label) for row in found]
-    rows = [*measured, *accuracy]
-    if output:
-        with atomic_file(output, overwrite) as scratch:
-            write_json(scratch, rows_as_json(rows))
-    print_rows(rows, as_json)
 
 
 @cli.command("eval")
@@ -317,10 +252,22 @@ def bench(
     show_default=True,
 )  # fmt: skip
 @click.option("--data", required=True, help="Name of a data set, or its folder.")
+@click.option(
+    "--sequence",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="For places: also recognise them by so many consecutive frames.",
+)
 @RUNTIME
 @JSON
 def evaluate_command(
-    artefact: tuple[str, ...], task: str, data: str, runtimes: tuple[str, ...], as_json: bool
+    artefact: tuple[str, ...],
+    task: str,
+    data: str,
+    sequence: int,
+    runtimes: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Measure accuracy on a data set.
 
@@ -328,6 +275,7 @@ def evaluate_command(
 
     \b
     vpr-edge eval nano nano-int8 --task places --data town
+    vpr-edge eval nano-int8 --data DATA/vpr_nordland64 --sequence 10
     vpr-edge eval out/nano.tflite --runtime tflm --task segmentation --data DATA/camvid
     vpr-edge eval nano-int8 --task parity --data DATA/natural_bsds500
 
@@ -339,32 +287,20 @@ def evaluate_command(
     from vpr_edge.benchmarks.runtimes import open_runtime
 
     rows: list[Row] = []
-    for path, label, names in _chosen(artefact, runtimes):
+    for path, label, names in chosen_artefacts(artefact, runtimes):
         for name in names if runtimes else names[:1]:
             with progress(f"{label} in {name}") as report:
-                found = evaluate(open_runtime(path, name), task, data, report)
+                found = evaluate(open_runtime(path, name), task, data, report, sequence)
             rows += [replace(row, artefact=label) for row in found]
     print_rows(rows, as_json)
 
 
-def _chosen(
-    artefacts: tuple[str, ...], wanted: tuple[str, ...]
-) -> list[tuple[Path, str, tuple[str, ...]]]:
-    """Path, label and runtimes of each artefact; labels are file names where these differ."""
-    from vpr_edge.benchmarks.runtimes import choose_runtimes
-    from vpr_edge.models.checkpoint import shipped_checkpoints
-
-    shipped = shipped_checkpoints()
-    paths = [shipped.get(name, Path(name)) for name in artefacts]
-    distinct = len({path.name for path in paths}) == len(paths)
-    return [
-        (path, path.name if distinct else str(path), names)
-        for path, names in zip(paths, choose_runtimes(paths, wanted), strict=True)
-    ]
-
-
+cli.add_command(bench)
 cli.add_command(train)
+cli.add_command(pseudo_label)
+cli.add_command(import_checkpoint)
 cli.add_command(quantize)
+cli.add_command(whiten)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """How figures look on a terminal, and how errors and interruptions end a command."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ def print_table(
     title: str | None = None,
     align: str | None = None,
 ) -> None:
-    """Print a table, as wide as it needs where the output is no terminal.
+    """Print a table, as wide as `output_width`.
 
     Args:
         headings: of the columns.
@@ -105,8 +106,14 @@ def print_table(
         table.add_column(escape(heading), justify="right" if side == "r" else "left")
     for line in lines:
         table.add_row(*(escape(cell) for cell in line))
+    Console(width=output_width()).print(table)
+
+
+def output_width() -> int:
+    """Characters of a line: the terminal's, those of $COLUMNS, or enough for a file."""
     console = Console()
-    Console(width=None if console.is_terminal else WIDTH_OF_A_FILE).print(table)
+    known = console.is_terminal or "COLUMNS" in os.environ
+    return console.width if known else WIDTH_OF_A_FILE
 
 
 def format_value(value: float | None, unit: str, sign: str = "") -> str:

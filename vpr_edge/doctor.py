@@ -68,6 +68,7 @@ PACKAGES = (
         ("onnx2tf", "tensorflow"),
         "vpr-edge[tensorflow]",
     ),
+    _Package("pyarrow", "bench --output *.parquet", ("pyarrow",), "vpr-edge[parquet]"),
     _Package("ziglang", "compiles C for the host and Cortex-M", ("ziglang",), "vpr-edge[mcu]"),
     _Package("unicorn", "bench --device cortex-*, without M55", ("unicorn",), "vpr-edge[mcu]"),
     _Package(
@@ -92,9 +93,15 @@ PROGRAMS = (
         "install QEMU (Debian: apt-get install qemu-system-arm)",
     ),
     _Program(
+        ("ssh",),
+        "bench --device jetson --host",
+        "install OpenSSH's client (Debian: apt-get install openssh-client)",
+        ("-V",),
+    ),
+    _Program(
         ("trtexec",),
-        "builds TensorRT engines from exported float ONNX",
-        "install TensorRT (part of NVIDIA's JetPack)",
+        "bench --device jetson here: builds and times engines",
+        "needed on the Jetson alone: apt-get install nvidia-jetpack",
         ("--help",),
         r"(?<=TensorRT v)\d+",
         # Where JetPack puts it, off the PATH.

@@ -23,3 +23,7 @@ class OutputError(VprEdgeError):
 
 class ToolMissingError(VprEdgeError):
     """An optional package, tool or device is not here; the sentence says how to get it."""
+
+
+class DeviceError(VprEdgeError):
+    """A device does not answer, refuses, vanished, or cannot do what was asked of it."""

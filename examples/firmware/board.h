@@ -1,4 +1,4 @@
-/* What the firmware needs of a board. Port these three functions and nothing else. */
+/* What the firmware needs of a board. Port these functions and nothing else. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -12,5 +12,8 @@ void board_put(uint8_t byte);
 
 /* A counter that runs up, such as the cycle counter; 0 always where there is none. */
 uint32_t board_ticks(void);
+
+/* How often it counts in a second; 0 where there is none. */
+uint32_t board_ticks_hz(void);
 
 #endif /* BOARD_H */

@@ -28,3 +28,8 @@ uint32_t board_ticks(void)
 {
     return 0;
 }
+
+uint32_t board_ticks_hz(void)
+{
+    return 0;
+}

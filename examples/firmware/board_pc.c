@@ -1,5 +1,6 @@
 /* The board is this PC: the serial line is standard input and output. */
 #include <stdio.h>
+#include <time.h>
 
 #include "board.h"
 
@@ -16,5 +17,10 @@ void board_put(uint8_t byte)
 
 uint32_t board_ticks(void)
 {
-    return 0;
+    return (uint32_t)clock();
+}
+
+uint32_t board_ticks_hz(void)
+{
+    return (uint32_t)CLOCKS_PER_SEC;
 }

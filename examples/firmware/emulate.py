@@ -12,8 +12,15 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from device import ABOUT, FRAME, About, DeviceError, Place, frame_message, message, read_reply
-
+from vpr_edge.benchmarks.serial_messages import (
+    ABOUT,
+    FRAME,
+    About,
+    Place,
+    frame_message,
+    message,
+    read_reply,
+)
 from vpr_edge.errors import VprEdgeError
 from vpr_edge.firmware_bridge.emulate.cores import core_named
 from vpr_edge.firmware_bridge.emulate.image import Image, build_image
@@ -85,5 +92,5 @@ if __name__ == "__main__":
         sys.exit("Give a core, the folders of the network and of the places, and pictures.")
     try:
         main(*sys.argv[1:])
-    except (DeviceError, VprEdgeError) as error:
+    except VprEdgeError as error:
         sys.exit(str(error))

@@ -6,7 +6,7 @@
 #include "places.h"
 #include "vpr_runtime/vpr_camera.h"
 
-#define PROTOCOL_VERSION 1u
+#define PROTOCOL_VERSION 2u
 #define LONGEST_ROW 1920u /* bytes: 640 pixels of RGB888 */
 #define INPUT_WIDTH 160
 
@@ -48,7 +48,7 @@ static enum message_status reply_about(struct message *request)
         return MESSAGE_BAD_CHECKSUM;
     }
     struct message reply;
-    message_begin(&reply, MESSAGE_ABOUT | MESSAGE_REPLY, 26);
+    message_begin(&reply, MESSAGE_ABOUT | MESSAGE_REPLY, 30);
     message_write_u8(&reply, MESSAGE_OK);
     message_write_u8(&reply, PROTOCOL_VERSION);
     message_write_u16(&reply, (uint32_t)input_shape[1]);
@@ -58,6 +58,7 @@ static enum message_status reply_about(struct message *request)
     message_write_u32(&reply, NANO_ARENA_SIZE);
     message_write_u32(&reply, (uint32_t)places.count);
     message_write_u32(&reply, (uint32_t)places.unit);
+    message_write_u32(&reply, board_ticks_hz());
     message_end(&reply);
     return MESSAGE_OK;
 }

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vpr_edge.benchmarks import serial_messages as device
 from vpr_edge.datasets.images import Images, find_images
-from vpr_edge.errors import ToolMissingError
+from vpr_edge.errors import DeviceError, ToolMissingError
 from vpr_edge.export.c_source import write_firmware
 from vpr_edge.export.package import export
 from vpr_edge.export.tflite_read import read_metadata, read_tflite
@@ -40,7 +41,6 @@ def load(name: str) -> ModuleType:
     return module
 
 
-device = load("device")
 emulate = load("emulate")
 make_places = load("make_places").make_places
 
@@ -154,7 +154,7 @@ def test_the_pc_firmware_sends_the_outputs_that_tflm_gives(bench: Bench, program
 def test_the_firmware_says_what_it_is(bench: Bench, program: Path) -> None:
     answers = replies(program, device.message(device.ABOUT))
     about = device.Device(lambda _: None, answers.read).about()
-    assert (about.protocol, about.height, about.width, about.outputs) == (1, 120, 160, 5)
+    assert (about.protocol, about.height, about.width, about.outputs) == (2, 120, 160, 5)
     assert (about.places, about.unit) == (PLACES, bench.host.places.unit)
 
 
@@ -186,20 +186,20 @@ def test_a_bad_message_is_answered_and_the_next_one_is_heard(
     program: Path, text: bytes, kind: int, sentence: str
 ) -> None:
     answers = replies(program, b"noise V", text, b"VVE\x01\xff\xff\xff\xff", device.message(1))
-    with pytest.raises(device.DeviceError, match=sentence):
+    with pytest.raises(DeviceError, match=sentence):
         device.read_reply(answers.read, kind)
-    assert device.read_reply(answers.read, device.ABOUT)[0] == 1
+    assert device.read_reply(answers.read, device.ABOUT)[0] == 2
 
 
 def test_a_message_that_ends_early_is_an_error(program: Path) -> None:
     text = device.message(device.INPUT, bytes(1000))[:-200]
-    with pytest.raises(device.DeviceError, match="checksum"):
+    with pytest.raises(DeviceError, match="checksum"):
         device.read_reply(replies(program, text).read, device.INPUT)
 
 
 @pytest.mark.parametrize("reply", [b"", b"VE\x81", device.message(device.ABOUT)])
 def test_an_answer_that_is_none_is_an_error(reply: bytes) -> None:
-    with pytest.raises(device.DeviceError):
+    with pytest.raises(DeviceError):
         device.read_reply(io.BytesIO(reply).read, device.ABOUT)
 
 

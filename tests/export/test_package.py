@@ -18,12 +18,13 @@ FILES = {
     "onnx-int8": {"net.onnx"},
     "tflite-int8": {"net.onnx", "net.tflite"},
     "c-array": {"net.onnx", "net.tflite", "net.c", "net.h", "net_tflm.h"},
+    "tensorrt": {"net.onnx", "net_float.onnx", "build_engines.sh", "README.md"},
 }
 
 
 @pytest.mark.parametrize("target", FILES)
 def test_the_manifest_names_every_file_with_its_digest(target: str, tmp_path: Path) -> None:
-    source = find_checkpoint("nano" if target == "onnx" else "nano-int8")
+    source = find_checkpoint("nano" if target in ("onnx", "tensorrt") else "nano-int8")
     folder = export(source, target, tmp_path / "out", "net")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest["files"]) == FILES[target]
@@ -35,7 +36,7 @@ def test_the_manifest_names_every_file_with_its_digest(target: str, tmp_path: Pa
         }
     assert manifest["target"] == target
     assert manifest["preprocessing"] == load_checkpoint(source).preprocessing.to_dict()
-    assert ("scale" in manifest["input"]) == (target != "onnx")
+    assert ("scale" in manifest["input"]) == (target not in ("onnx", "tensorrt"))
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -95,9 +96,30 @@ def test_a_folder_is_replaced_whole_and_only_when_told(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"nano.onnx", "manifest.json"}
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", sorted(set(TARGETS) - {"tensorrt"}))
 def test_a_checkpoint_of_the_other_kind_is_refused(target: str, tmp_path: Path) -> None:
     wrong = find_checkpoint("nano-int8" if target == "onnx" else "nano")
     with pytest.raises(CheckpointError, match=f"{wrong} is of kind"):
         export(wrong, target, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_weights_take_pictures_of_another_size(tmp_path: Path) -> None:
+    small = export(find_checkpoint("nano-int8"), "tflite-int8", tmp_path / "small", "net")
+    large = export(
+        find_checkpoint("nano-int8"), "tflite-int8", tmp_path / "large", height=240, width=320
+    )
+    before, after = (
+        {tensor.name: tensor for tensor in (*file.inputs, *file.outputs)}
+        for file in (read_tflite(small / "net.tflite"), read_tflite(large / "nano.tflite"))
+    )
+    assert after["image"].shape == (1, 240, 320, 3)
+    assert after["descriptor"].shape == (1, 30, 40, 64)
+    for name, tensor in before.items():
+        np.testing.assert_array_equal(tensor.scale, after[name].scale)
+    fit = json.loads((large / "manifest.json").read_text())["preprocessing"]
+    assert (fit["height"], fit["width"]) == (240, 320)
+    with pytest.raises(CheckpointError, match="multiples of 8"):
+        export(find_checkpoint("nano-int8"), "tflite-int8", tmp_path / "odd", height=100)
+    with pytest.raises(ModelError, match="is fixed"):
+        export(small / "net.tflite", "c", tmp_path / "c", height=240)

@@ -76,6 +76,20 @@ def quantised_twice(net: Net) -> str:
     return net.op("Add", [a, b], "y")
 
 
+def stepped_slice(net: Net) -> str:
+    limits = [
+        net.constant(name, np.array([value], np.int64))
+        for name, value in (("starts", 0), ("ends", 6), ("axes", 1), ("steps", 2))
+    ]
+    return net.op("Slice", [net.image, *limits], "y")
+
+
+def product_of_rows(net: Net) -> str:
+    net.node("Transpose", [net.image], "a", perm=[0, 2, 1, 3])
+    net.node("Transpose", [net.image], "b", perm=[0, 2, 3, 1])
+    return net.op("MatMul", ["a", "b"], "y")
+
+
 REFUSED: dict[str, tuple[Build, str]] = {
     "float": (float_model, "is a float ONNX model"),
     "between": (no_quantisation_between, "'bare' .* has no int8 quantisation parameters"),
@@ -117,6 +131,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "not a positive number",
     ),
     "shared shuffle": (shared_shuffle, "CRD order"),
+    "slice steps": (stepped_slice, "steps other than 1"),
+    "matrix product": (product_of_rows, "not two maps of one row"),
 }
 
 

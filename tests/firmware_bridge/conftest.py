@@ -10,6 +10,9 @@ from vpr_edge.export.package import export
 from vpr_edge.models.checkpoint import find_checkpoint
 from vpr_edge.models.zoo import ZOO, resized
 
+OUR_NETWORKS = ("nano", "nano-gem", "nano-netvlad", "nano-attention", "nano-dedicated", "small")
+"""Of the zoo; the others, ten times the work, go through `tests/models/test_zoo.py`."""
+
 
 @pytest.fixture(scope="session")
 def model_named(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:

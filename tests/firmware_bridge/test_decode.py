@@ -50,7 +50,7 @@ int32_t keypoints(const int32_t *numbers, const int16_t *offset, const int8_t *s
                   int32_t most, uint8_t *work, struct vpr_keypoint *found, int8_t *descriptors)
 {
     const struct vpr_keypoint_settings s = {numbers[0], numbers[1], numbers[2], numbers[3],
-                                            numbers[4], numbers[5], offset};
+                                            numbers[4], numbers[5], numbers[6], offset};
     const int32_t count = vpr_keypoints_s8(&s, score, location, most, work, found);
     for (int32_t i = 0; i < count; ++i) {
         vpr_keypoint_descriptor_s8(&s, map, channels, zero_point, found[i],
@@ -90,11 +90,12 @@ static void *taken(size_t size)
 /* numbers, offsets, the three maps; every map again as segmentation and place map. */
 int main(void)
 {
-    int32_t *numbers = taken(6 * sizeof *numbers);
+    int32_t *numbers = taken(7 * sizeof *numbers);
     int16_t *offset = taken(256 * sizeof *offset);
     const int32_t rows = numbers[0], columns = numbers[1], channels = 8;
     const size_t cells = (size_t)(rows * columns);
-    int8_t *score = taken(cells), *location = taken(2 * cells), *map = taken(8 * cells);
+    int8_t *score = taken(cells), *location = taken(2 * cells);
+    int8_t *map = taken(8 * cells << 2 * (numbers[2] - numbers[3]));
     uint8_t *work = malloc((size_t)VPR_KEYPOINTS_WORK_SIZE(rows, columns));
     struct vpr_keypoint *found = malloc((cells + 1) * sizeof *found);
     int8_t *descriptors = malloc(8 * cells + 1);
@@ -166,7 +167,7 @@ def c_keypoints(
     most: int,
 ) -> tuple[NDArray[np.uint16], NDArray[np.int8], NDArray[np.int8]]:
     s = settings_
-    numbers = np.array([s.rows, s.columns, s.log2_cell, s.threshold, s.border, s.radius], np.int32)
+    numbers = numbers_of(s)
     work = np.full(s.rows * s.columns, 255, np.uint8)
     found = np.zeros(most, KEYPOINT)
     channels = descriptor.shape[2]
@@ -178,6 +179,13 @@ def c_keypoints(
     )  # fmt: skip
     found = found[:count]
     return np.stack([found["x"], found["y"]], axis=1), found["score"], descriptors[:count]
+
+
+def numbers_of(s: KeypointSettings) -> NDArray[np.int32]:
+    """The integers of `struct vpr_keypoint_settings` in their order."""
+    return np.array(
+        [s.rows, s.columns, s.log2_cell, s.log2_fine, s.threshold, s.border, s.radius], np.int32
+    )
 
 
 def assert_c_equals_twin(
@@ -265,6 +273,28 @@ def test_twin_agrees_with_the_float_decoder(outputs: Outputs, threshold: float) 
     assert agreed / total > 0.998
 
 
+def test_descriptors_come_from_a_finer_map_and_offsets_keep_to_the_reach() -> None:
+    random = np.random.default_rng(11)
+    affine = Affine(np.float32(0.05), 7)
+    chosen = KeypointSettings.of_maps((6, 8), affine, affine, affine, 4, 0.0, fine=2, reach=0.75)
+    maps = [
+        random.integers(-128, 128, shape).astype(np.int8)
+        for shape in ((6, 8, 1), (6, 8, 2), (12, 16, 32))
+    ]
+    twin = find_keypoints(chosen, maps[0], maps[1], 100)
+    vectors = keypoint_descriptors(chosen, maps[2], twin.xy) / 127
+    real = decode_keypoints(
+        *(dequantized(m, float(affine.scale), affine.zero_point) for m in maps),
+        cell=4,
+        nms_radius=0,
+        reach=0.75,
+    )
+    np.testing.assert_allclose(twin.xy / 64, real.xy, atol=1 / 128 + 1e-5)
+    assert np.abs(vectors - real.descriptor).max() < 0.02
+    with pytest.raises(ModelError, match="finer by a power of two"):
+        KeypointSettings.of_maps((6, 8), affine, affine, affine, 4, fine=8)
+
+
 @given(data=st.data())
 @settings(deadline=None, max_examples=60)
 def test_c_keypoints_equal_twin_on_any_maps(library: ctypes.CDLL, data: st.DataObject) -> None:
@@ -273,22 +303,25 @@ def test_c_keypoints_equal_twin_on_any_maps(library: ctypes.CDLL, data: st.DataO
     # Few different scores: many ties.
     few = st.integers(-2, 2) if data.draw(st.booleans()) else st.integers(-128, 127)
     affine = Affine(np.float32(data.draw(st.sampled_from([0.01, 0.3]))), 3)
+    cell, finer = data.draw(st.sampled_from([(1, 1), (2, 1), (2, 2), (8, 1), (8, 4), (32, 1)]))
     chosen = KeypointSettings.of_maps(
         (rows, columns),
         affine,
         affine,
         affine,
-        cell=data.draw(st.sampled_from([1, 2, 8, 32])),
+        cell=cell,
         nms_radius=data.draw(st.sampled_from([0.0, 1.0, 4.0, 21.0])),
         border=data.draw(st.sampled_from([0.0, 4.0])),
         threshold=data.draw(st.sampled_from([0.0, 0.5])),
+        fine=cell // finer,
+        reach=data.draw(st.sampled_from([0.5, 1.0])),
     )
     assert_c_equals_twin(
         library,
         chosen,
         data.draw(arrays(np.int8, (rows, columns, 1), elements=few)),
         data.draw(arrays(np.int8, (rows, columns, 2))),
-        data.draw(arrays(np.int8, (rows, columns, channels))),
+        data.draw(arrays(np.int8, (finer * rows, finer * columns, channels))),
         data.draw(st.integers(0, 90)),
     )
 
@@ -440,17 +473,18 @@ void describe(const int8_t *map, int8_t *result)
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     program = build_sanitized(PROGRAM, tmp_path)
     random = np.random.default_rng(5)
-    for rows, columns, cell in ((1, 1, 32), (1, 7, 8), (6, 5, 16), (32, 31, 32)):
+    for rows, columns, cell, finer in (
+        (1, 1, 32, 1), (1, 7, 8, 1), (6, 5, 16, 1), (32, 31, 32, 1), (6, 5, 16, 4), (1, 7, 2, 2)
+    ):  # fmt: skip
         affine = Affine(np.float32(0.05), -128)
         chosen = KeypointSettings.of_maps(
-            (rows, columns), affine, affine, affine, cell=cell, border=0
+            (rows, columns), affine, affine, affine, cell=cell, border=0, fine=cell // finer
         )
         s = chosen
-        numbers = np.array(
-            [s.rows, s.columns, s.log2_cell, s.threshold, s.border, s.radius], np.int32
-        )
+        numbers = numbers_of(s)
         score, location, descriptor = (
-            random.choice(np.array([-128, 0, 127], np.int8), (rows, columns, c)) for c in (1, 2, 8)
+            random.choice(np.array([-128, 0, 127], np.int8), (f * rows, f * columns, c))
+            for c, f in ((1, 1), (2, 1), (8, finer))
         )
         parts = (numbers, s.offset, score, location, descriptor)
         done = subprocess.run(

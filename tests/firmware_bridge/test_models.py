@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.firmware_bridge.conftest import OUR_NETWORKS
 from tests.firmware_bridge.photographs import photographs
 from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.golden import Oracle, golden_vectors, random_inputs
 from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.program import run_reference
 from vpr_edge.firmware_bridge.project import write_project
-from vpr_edge.models.zoo import ZOO
 
-MODELS = ("ic", "vww", "nano-int8", *ZOO)
+MODELS = ("ic", "vww", "nano-int8", *OUR_NETWORKS)
 INPUTS = 100
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 MAIN = """

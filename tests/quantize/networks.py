@@ -1,7 +1,7 @@
 """Small quantised networks for the tests, and TFLM as their oracle."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,9 @@ from tflite_micro.python.tflite_micro import runtime
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.export.tflite_read import read_tflite
+from vpr_edge.models.attention import self_attention
 from vpr_edge.models.graph import Graph, GraphBuilder
+from vpr_edge.models.heads import Features, place_head
 from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import NetworkConfig, build_graph
 from vpr_edge.preprocessing import Preprocessing
@@ -26,6 +28,29 @@ FIT = Preprocessing(HEIGHT, WIDTH)
 CONVAP = NetworkConfig("tiny", HEIGHT, WIDTH, stem=8, stages=((12, 2, 2), (16, 2, 2), (24, 2, 1)))
 GEM = NetworkConfig(
     "tiny-gem", HEIGHT, WIDTH, stem=8, stages=((8, 2, 1), (12, 2, 1), (16, 2, 1)), head="gem"
+)
+# Without a pooled place map of their own to learn from, the smallest that has every operation.
+GHOST = replace(
+    GEM,
+    name="tiny-ghost",
+    head="ghostvlad",
+    place_channels=12,
+    place_clusters=5,
+    place_ghosts=2,
+    tasks=("places",),
+)
+PROJECTED = replace(GHOST, name="tiny-netvlad", head="netvlad", place_ghosts=0, place_projection=24)
+ATTENTION = replace(
+    GEM,
+    name="tiny-attention",
+    head="attention",
+    place_clusters=3,
+    attention=True,
+    norm="affine",
+    tasks=("segmentation", "places", "depth"),
+)
+UNSHUFFLED = replace(
+    GEM, name="tiny-unshuffled", place_channels=12, pixel_unshuffle=2, tasks=("places",)
 )
 
 
@@ -57,6 +82,20 @@ def odd_graph() -> Graph:
     grown = g.resize_nearest("grown", product, (23, 31))
     average = g.mean("average", product)
     return g.finish(tuple(n.name for n in (pooled, peaks, doubled, grown, average)))
+
+
+def attentive_graph() -> Graph:
+    """Self-attention, attention at two scales with a guide, and what else no zoo network has."""
+    g = GraphBuilder(HEIGHT, WIDTH, norm="affine")
+    fine = g.conv("fine", g.image, 8, kernel=3, stride=8)
+    coarse = self_attention(g, "seen", g.conv("coarse", fine, 10, kernel=3, stride=2))
+    guide = g.conv("guide", fine, 6, kernel=3)
+    config = replace(ATTENTION, place_channels=8)
+    place_head(g, config, Features(coarse, fine, guide))
+    blocks = g.space_to_depth("blocks", g.crop("part", fine, (3, 5, 6)))
+    chances = g.softmax("chances", blocks)
+    total = g.sum("total", chances)
+    return g.finish(("place", "seen", total.name))
 
 
 def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -98,8 +137,7 @@ def int8_model(config: NetworkConfig) -> Int8Model:
     return to_int8_model(fake_quantized(build_graph(config)), config, FIT, {"data": "random"})
 
 
-def odd_model() -> Int8Model:
-    graph = odd_graph()
+def graph_model(graph: Graph) -> Int8Model:
     plain = to_int8_model(fake_quantized(graph), CONVAP, FIT, {})
     return GraphModel(plain.config, plain.activations, plain.layers, FIT, described=graph)
 
@@ -107,7 +145,12 @@ def odd_model() -> Int8Model:
 MODELS = {
     "convap": lambda: int8_model(CONVAP),
     "gem": lambda: int8_model(GEM),
-    "odd": odd_model,
+    "ghostvlad": lambda: int8_model(GHOST),
+    "projected": lambda: int8_model(PROJECTED),
+    "attention": lambda: int8_model(ATTENTION),
+    "unshuffled": lambda: int8_model(UNSHUFFLED),
+    "odd": lambda: graph_model(odd_graph()),
+    "attentive": lambda: graph_model(attentive_graph()),
 }
 
 

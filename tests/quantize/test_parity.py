@@ -53,8 +53,9 @@ def test_each_operation_alone_differs_by_one_step_at_most(name: str, tmp_path: P
     for row in rows:
         assert row.max_lsb <= 1, row
         # ONNX rounds the many ties of an even pool as its floats fall. TFLite rounds twice, which
-        # shows where the second rounding drops few bits: in a mean, whose factor is large.
-        coarse = (row.op == "average_pool" and row.execution == ORT) or row.op == "mean"
+        # shows where the second rounding drops few bits: in a mean or sum, whose factor is large.
+        ties = row.op == "average_pool" and row.execution == ORT
+        coarse = ties or row.op in ("mean", "sum")
         # The smallest maps of these networks have 140 elements: three flips are 2 %.
         assert row.unequal_fraction < (0.4 if coarse else 0.04), row
 

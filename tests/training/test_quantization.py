@@ -8,10 +8,10 @@ import pytest
 from vpr_edge.datasets.town import TownConfig, render_town
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from vpr_edge.models.zoo import network_config
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.model import Int8Model
-from vpr_edge.training.quantization import calibrated, qat_recipe, recipe_config
+from vpr_edge.training.network import recipe_config
+from vpr_edge.training.quantization import calibrated, qat_recipe
 
 TINY = TownConfig(splits=("train",), train_seeds=(11,), train_places=6, conditions=("night",))
 
@@ -29,7 +29,7 @@ def test_the_recipe_starts_at_the_checkpoint_and_needs_no_data_set() -> None:
     assert (alone.init, alone.steps, dict(alone.sources)) == ("nano", 7, {"town": 1.0})
     with_data = qat_recipe("nano", Path("somewhere"), ())
     assert len(with_data.sources) > 1
-    assert recipe_config(alone) == network_config("nano")
+    assert recipe_config(alone) == load_checkpoint(find_checkpoint("nano")).config
 
 
 def test_calibration_alone_keeps_the_float_weights(town: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vpr_edge.benchmarks.keypoint_sources import Keypoints, decode_keypoints
 from vpr_edge.benchmarks.keypoints import Detect, KeypointScores, evaluate_keypoints
-from vpr_edge.benchmarks.places import Describe, PlaceScores, evaluate_places
+from vpr_edge.benchmarks.places import Describe, PlaceScores, evaluate_places, evaluate_sequences
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.benchmarks.runtime import Runtime
 from vpr_edge.benchmarks.runtimes import place_descriptor
@@ -25,8 +25,8 @@ from vpr_edge.datasets.nordland import DIRECTIONS
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.registry import load_places, load_segmentation, resolve
-from vpr_edge.datasets.segmentation_set import SegmentationSet
-from vpr_edge.errors import ModelError
+from vpr_edge.datasets.segmentation_set import CLASSES, SegmentationSet
+from vpr_edge.errors import DataError, ModelError
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.models.checkpoint import load_checkpoint
@@ -39,7 +39,11 @@ Progress = Callable[[int, int], None]
 
 
 def evaluate(
-    runtime: Runtime, task: str, data: str | Path, progress: Progress | None = None
+    runtime: Runtime,
+    task: str,
+    data: str | Path,
+    progress: Progress | None = None,
+    sequence: int = 1,
 ) -> list[Row]:
     """Judge an artefact.
 
@@ -48,11 +52,14 @@ def evaluate(
         task: one of `TASKS`.
         data: a data set's name or folder; Nordland is judged in both directions.
         progress: called with the pictures done and in total.
+        sequence: frames by which places are recognised; above 1 single frames are judged as well.
 
     Raises:
-        DataError: the data set cannot be read.
+        DataError: the data set cannot be read, or its pictures form no sequences.
         ModelError: the artefact lacks the outputs of the task.
     """
+    if sequence > 1 and task != "places":
+        raise DataError(f"sequences are judged for places, not for {task}; leave out --sequence.")
     if task == "parity":
         return parity_rows(runtime, resolve(data))
     if task == "places":
@@ -60,7 +67,7 @@ def evaluate(
         return [
             row
             for direction in directions
-            for row in place_rows(runtime, load_places(data, direction), progress)
+            for row in place_rows(runtime, load_places(data, direction), progress, sequence)
         ]
     if task == "segmentation":
         return segmentation_rows(runtime, load_segmentation(data), progress)
@@ -81,7 +88,14 @@ def detector(runtime: Runtime, top_k: int = 300) -> Detect:
     def detect(image: NDArray[np.uint8]) -> Keypoints:
         maps = runtime.run(runtime.preprocessing.fit(image))
         _need(runtime, maps, ("score", "location", "descriptor"))
-        found = decode_keypoints(maps["score"], maps["location"], maps["descriptor"], top_k=top_k)
+        found = decode_keypoints(
+            maps["score"],
+            maps["location"],
+            maps["descriptor"],
+            cell=runtime.preprocessing.height // maps["score"].shape[0],
+            top_k=top_k,
+            reach=runtime.transforms.get("location", {}).get("reach", 1.0),
+        )
         fitted = np.array([runtime.preprocessing.width, runtime.preprocessing.height])
         scale = np.array([image.shape[1], image.shape[0]]) / fitted
         xy = ((found.xy + 0.5) * scale - 0.5).astype(np.float32)
@@ -96,6 +110,12 @@ def segmenter(runtime: Runtime) -> Callable[[NDArray[np.uint8]], NDArray[np.floa
     def segment(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         maps = runtime.run(runtime.preprocessing.fit(image))
         _need(runtime, maps, ("segmentation",))
+        classes = maps["segmentation"].shape[-1]
+        if classes != len(CLASSES):
+            raise ModelError(
+                f"{runtime.path} tells {classes} classes apart where the data sets have "
+                f"{len(CLASSES)}; train a network with these first."
+            )
         return maps["segmentation"]
 
     return segment
@@ -117,10 +137,21 @@ def homography_pairs(folder: Path) -> tuple[str, tuple[HomographyPair, ...]]:
     return f"{folder.name}{part}, {len(pairs)} synthetic homographies", pairs
 
 
-def place_rows(runtime: Runtime, data: PlaceSet, progress: Progress | None = None) -> list[Row]:
-    """recall_at_1, 5 and 10."""
-    scores = evaluate_places(describer(runtime), data, progress=progress)
-    return recall_rows(scores, runtime.path.name, f"host/{runtime.name}")
+def place_rows(
+    runtime: Runtime, data: PlaceSet, progress: Progress | None = None, sequence: int = 1
+) -> list[Row]:
+    """recall_at_1, 5 and 10; with a sequence's length also of sequences."""
+    if sequence == 1:
+        found: tuple[PlaceScores, ...] = (
+            evaluate_places(describer(runtime), data, progress=progress),
+        )
+    else:
+        found = evaluate_sequences(describer(runtime), data, sequence, progress=progress)
+    return [
+        row
+        for scores in found
+        for row in recall_rows(scores, runtime.path.name, f"host/{runtime.name}")
+    ]
 
 
 def recall_rows(scores: PlaceScores, artefact: str, device: str) -> list[Row]:

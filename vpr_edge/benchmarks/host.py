@@ -1,96 +1,153 @@
-"""Latency and memory of an artefact on this machine, each runtime in a process of its own."""
+"""Latency and memory of artefacts on this machine, each runtime in a process of its own.
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+A fresh process gives a first call that is really the first, and a peak of resident memory that
+belongs to this artefact and runtime alone. Windows of all artefacts and runtimes take turns: a
+machine that becomes slower or faster on the way does so for all of them, and their ratios hold.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from vpr_edge.benchmarks.latency import Protocol, measure_latency, random_inputs, time_run
-from vpr_edge.benchmarks.memory import peak_resident_bytes
+from vpr_edge.benchmarks.host_process import HostProcess
+from vpr_edge.benchmarks.host_worker import Order
+from vpr_edge.benchmarks.latency import STABLE, Protocol
+from vpr_edge.benchmarks.peers import PEERS
+from vpr_edge.benchmarks.results import Facts, Measured
 from vpr_edge.benchmarks.rows import Row
-from vpr_edge.benchmarks.runtime_c import GeneratedC
-from vpr_edge.benchmarks.runtime_files import Tflm
-from vpr_edge.benchmarks.runtimes import choose_runtimes, load_library, open_runtime
+from vpr_edge.benchmarks.runtimes import THREADED, choose_runtimes
 from vpr_edge.benchmarks.static import static_rows
-from vpr_edge.errors import ModelError, VprEdgeError
+from vpr_edge.errors import VprEdgeError
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An artefact, what it is called in rows, and the runtimes to measure it in.
+
+    A runtime that is optional and refuses the artefact is a fact and no failure.
+    """
+
+    path: Path
+    label: str
+    runtimes: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+def job_of(path: Path, label: str, runtimes: Sequence[str], wanted: Sequence[str]) -> Job:
+    """A job in which peers that are not wanted by name may refuse the artefact."""
+    optional = tuple(name for name in runtimes if name in PEERS and name not in wanted)
+    return Job(path, label, tuple(runtimes), optional)
 
 
 def bench_host(path: Path, protocol: Protocol, runtimes: Sequence[str] = ()) -> list[Row]:
-    """Measure an artefact in each runtime that runs it.
-
-    A fresh process gives a first call that is really the first, and a peak of resident memory that
-    belongs to this artefact and runtime alone.
+    """Measure an artefact on one thread in each runtime that runs it.
 
     Args:
         path: the artefact.
         protocol: how long.
-        runtimes: names; by default all that fit.
+        runtimes: names; by default all that fit and are here.
 
     Raises:
         ModelError: the artefact cannot be run.
+        ToolMissingError: a runtime is not here.
     """
     (chosen,) = choose_runtimes([path], runtimes)
     rows = static_rows(path)
-    for name in chosen:
-        rows += [
-            Row(path.name, f"host/{name}", "", metric, value, unit, "measured")
-            for metric, value, unit in _in_a_process(path, name, protocol)
-        ]
-    return rows
+    jobs = [job_of(path, path.name, chosen, runtimes)]
+    return rows + [found for found in bench_jobs(jobs, protocol) if isinstance(found, Row)]
 
 
-def _in_a_process(path: Path, name: str, protocol: Protocol) -> list[tuple[str, float, str]]:
-    order = json.dumps({"path": str(path), "name": name, "protocol": asdict(protocol)})
-    done = subprocess.run(
-        [sys.executable, "-m", "vpr_edge.benchmarks.host", order],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+def bench_jobs(
+    jobs: Sequence[Job],
+    protocol: Protocol,
+    threads: int = 1,
+    cpus: tuple[int, ...] = (),
+    progress: Progress | None = None,
+) -> Iterator[Measured]:
+    """Measure artefacts in runtimes, yielding what is known as soon as it is.
+
+    What one runtime cannot run does not keep the others from being measured. When interrupted, the
+    figures over the windows so far are yielded before the interruption goes on.
+
+    Args:
+        jobs: what to measure.
+        protocol: how long.
+        threads: of each runtime that can use several.
+        cpus: to run on; empty for any.
+        progress: called with the windows done and in total.
+
+    Raises:
+        VprEdgeError: at the end, what could not be measured and why.
+    """
+    failures: list[VprEdgeError] = []
+    running: list[HostProcess] = []
+    wanted = [(job, name) for job in jobs for name in job.runtimes]
+    total = protocol.windows * len(wanted)
+    done = 0
     try:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError) as error:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(
-            f"{path} ended {name} with exit status {done.returncode} ({last}); export it again, or "
-            "choose other runtimes by --runtime."
-        ) from error
-    if "error" in answer:
-        raise ModelError(answer["error"])
-    return [(metric, value, unit) for metric, value, unit in answer["figures"]]
+        for job, name in wanted:
+            own = threads if name in THREADED else 1
+            order = Order(str(job.path), name, own, cpus, protocol.warm_up, protocol.seconds)
+            running.append(HostProcess(order, job.label))
+            try:
+                yield from running[-1].open()
+            except VprEdgeError as error:
+                refused = running.pop()
+                refused.stop()
+                if name in job.optional:
+                    yield Facts(refused.device, {f"left out of {job.label}": str(error)})
+                else:
+                    failures.append(error)
+        for _ in range(protocol.windows):
+            for process in list(running):
+                try:
+                    process.window()
+                except VprEdgeError as error:
+                    failures.append(error)
+                    running.remove(process)
+                    process.stop()
+                done += 1
+                if progress:
+                    progress(done, total)
+        yield from _finish(running)
+    except KeyboardInterrupt:
+        yield from _finish(running)
+        raise
+    finally:
+        for process in running:
+            process.stop()
+    if failures:
+        raise type(failures[0])(" ".join(map(str, failures)))
 
 
-def _measure(path: Path, name: str, protocol: Protocol) -> list[tuple[str, float, str]]:
-    # What the library itself takes is not the artefact's.
-    load_library(name)
-    before = peak_resident_bytes()
-    runtime = open_runtime(path, name)
-    tensors = random_inputs(runtime.inputs)
-    first = time_run(runtime, tensors)
-    # Now, before the list of times grows.
-    peak = peak_resident_bytes() - before
-    latency = measure_latency(runtime, tensors, protocol)
-    figures = [
-        ("latency_median_ms", latency.median, "ms"),
-        ("latency_p95_ms", latency.p95, "ms"),
-        ("latency_spread_ms", latency.spread, "ms"),
-        ("first_call_ms", first, "ms"),
-        ("runs", float(latency.runs), "count"),
-        ("peak_memory_bytes", float(peak), "bytes"),
-    ]
-    if isinstance(runtime, Tflm | GeneratedC):
-        figures.append(("arena_bytes", float(runtime.arena_bytes()), "bytes"))
-    return figures
+def unstable(rows: Sequence[Row]) -> list[tuple[Row, str]]:
+    """The medians that another run may not give again, and why.
+
+    Their windows differ, or other programs held the CPU, by more than `STABLE`.
+    """
+    value = {(row.artefact, row.device, row.metric): row.value for row in rows}
+    found = []
+    for row in rows:
+        if row.metric != "latency_median_ms" or not row.value:
+            continue
+        key = (row.artefact, row.device)
+        spread = value.get((*key, "latency_spread_ms"), 0.0) / row.value
+        waited = value.get((*key, "cpu_wait_fraction"), 0.0)
+        reasons = [f"windows {100 * spread:.0f} % apart"] if spread > STABLE else []
+        reasons += [f"waited {100 * waited:.0f} % of the time"] if waited > STABLE else []
+        if reasons:
+            found.append((row, ", ".join(reasons)))
+    return found
 
 
-if __name__ == "__main__":
-    _order = json.loads(sys.argv[1])
-    try:
-        _figures = _measure(Path(_order["path"]), _order["name"], Protocol(**_order["protocol"]))
-        print(json.dumps({"figures": _figures}))
-    except VprEdgeError as _error:
-        print(json.dumps({"error": str(_error)}))
+def _finish(running: list[HostProcess]) -> Iterator[Measured]:
+    """The figures of processes that measured a window; each leaves the list."""
+    while running:
+        process = running.pop(0)
+        try:
+            if process.windows:
+                yield from process.finish()
+        finally:
+            process.stop()

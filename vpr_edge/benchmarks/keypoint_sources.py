@@ -44,33 +44,36 @@ def decode_keypoints(
     nms_radius: float = NMS_RADIUS,
     border: float = BORDER,
     threshold: float = 0.0,
+    reach: float = 1.0,
 ) -> Keypoints:
     """Read keypoints off the dequantised maps, one candidate a cell (KP2D, Tang et al. 2020).
 
-    The probability is sigmoid(score); x = (column + 0.5) * cell - 0.5 + tanh(dx) * cell, and y
-    likewise, so that a keypoint may leave its cell by half a cell on each side. The descriptor is
-    sampled bilinearly there and L2-normalised.
+    The probability is sigmoid(score); x = (column + 0.5) * cell - 0.5 + tanh(dx) * reach * cell,
+    and y likewise, so that with a reach of 1 a keypoint may leave its cell by half a cell on each
+    side. The descriptor is sampled bilinearly there and L2-normalised.
 
     Args:
         score: float32 [h, w, 1], logits.
         location: float32 [h, w, 2], logits of dx, dy.
-        descriptor: float32 [h, w, C].
+        descriptor: float32 [f * h, f * w, C], f >= 1: its map may be finer than the others.
         cell: pixels a cell; the picture is h * cell by w * cell.
         top_k: at most so many keypoints, the most probable; None for all.
         nms_radius: a keypoint silences less probable ones nearer than this, pixels.
         border: pixels along the edge without keypoints.
         threshold: least probability.
+        reach: farthest from the cell's centre, in cells.
     """
     rows, columns = score.shape[:2]
     row, column = np.mgrid[:rows, :columns]
     probability = (1 / (1 + np.exp(-score[..., 0].astype(np.float64)))).reshape(-1)
     centre = (np.stack([column, row], axis=-1) + 0.5) * cell - 0.5
-    xy = (centre + np.tanh(location.astype(np.float64)) * cell).reshape(-1, 2)
+    xy = (centre + np.tanh(location.astype(np.float64)) * reach * cell).reshape(-1, 2)
     inside = _inside(xy, (rows * cell, columns * cell), border) & (probability >= threshold)
     xy, probability = xy[inside], probability[inside]
     kept = strongest(xy, probability, nms_radius, top_k)
     xy = xy[kept]
-    sampled = _bilinear(descriptor.astype(np.float64), (xy + 0.5) / cell - 0.5)
+    fine = cell * rows / descriptor.shape[0]
+    sampled = _bilinear(descriptor.astype(np.float64), (xy + 0.5) / fine - 0.5)
     sampled /= np.maximum(np.linalg.norm(sampled, axis=1, keepdims=True), 1e-12)
     return Keypoints(
         xy.astype(np.float32), probability[kept].astype(np.float32), sampled.astype(np.float32)

@@ -1,11 +1,13 @@
-"""The peak of this process's resident memory."""
+"""The resident memory of processes."""
 
 import re
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
+FORGET = Path("/proc/self/clear_refs")
 
 
 def peak_resident_bytes() -> int:
@@ -20,3 +22,13 @@ def peak_resident_bytes() -> int:
             return int(found.group(1)) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def forget_peak() -> None:
+    """Let the peak begin anew at what this process holds now, where the system can (Linux).
+
+    Without, a short peak of an import would hide what comes after it.
+    """
+    # proc(5): 5 resets VmHWM; kernels may be built without it.
+    with suppress(OSError):
+        FORGET.write_text("5")

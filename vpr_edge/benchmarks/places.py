@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.errors import DataError
-from vpr_edge.places.search import rank
+from vpr_edge.places.search import best, rank
+from vpr_edge.places.sequence_matching import averaged, check_sequence, trajectory_similarity
 
 RECALL_AT = (1, 5, 10)
 Describe = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -76,6 +77,53 @@ def evaluate_places(
             the terms then say so.
         progress: called with the pictures done and the pictures in total.
     """
+    database, queries = _described(describe, places, progress)
+    if centre:
+        database, queries = _centred(database), _centred(queries)
+    terms = places.terms + ", each traversal centred" * centre
+    return _scores(places, terms, rank(queries, database, max(ns)), ns)
+
+
+def evaluate_sequences(
+    describe: Describe,
+    places: PlaceSet,
+    length: int,
+    ns: Sequence[int] = RECALL_AT,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[PlaceScores, ...]:
+    """Recall of single frames, of trajectories and of averaged descriptors, in this order.
+
+    The first queries of a drive, which have fewer frames before them, are judged by those.
+
+    Args:
+        describe: the descriptor to be judged.
+        places: the data set.
+        length: frames of a sequence.
+        ns: values of N.
+        progress: called with the pictures done and the pictures in total.
+
+    Raises:
+        DataError: the data set's pictures are in no order of travel.
+    """
+    check_sequence(length, places.drives, places.name)
+    database, queries = _described(describe, places, progress)
+    similarity = queries @ database.T
+    along = trajectory_similarity(similarity, length, places.drives)
+    means = averaged(queries, length, places.drives) @ averaged(database, length).T
+    return tuple(
+        _scores(places, f"{places.terms}, {how}", best(values, max(ns)), ns)
+        for how, values in (
+            ("single frame", similarity),
+            (f"sequence of {length} (trajectory)", along),
+            (f"sequence of {length} (averaged descriptors)", means),
+        )
+    )
+
+
+def _described(
+    describe: Describe, places: PlaceSet, progress: Callable[[int, int], None] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The descriptors of the database and of the queries."""
     total = len(places.database) + len(places.queries)
     vectors = []
     for images in (places.database, places.queries):
@@ -84,13 +132,16 @@ def evaluate_places(
             if progress:
                 progress(len(vectors), total)
     database, queries = np.split(np.stack(vectors), [len(places.database)])
-    if centre:
-        database, queries = _centred(database), _centred(queries)
-    ranked = rank(queries, database, max(ns))
+    return database, queries
+
+
+def _scores(
+    places: PlaceSet, terms: str, ranked: NDArray[np.int64], ns: Sequence[int]
+) -> PlaceScores:
     excluded = sum(len(right) == 0 for right in places.positives)
     return PlaceScores(
         places.name,
-        places.terms + ", each traversal centred" * centre,
+        terms,
         recall_at(ranked, places.positives, ns),
         len(places.queries) - excluded,
         excluded,

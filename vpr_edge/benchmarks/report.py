@@ -1,24 +1,13 @@
-"""The report: one HTML file that holds everything it shows."""
+"""The demo's report: one HTML file that holds everything it shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from vpr_edge import __version__
+from vpr_edge.benchmarks.page import Headline, template_environment
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.files import atomic_file
 from vpr_edge.quantize.parity import ParityRow
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A figure to be seen first: what it is, its value, and its terms."""
-
-    label: str
-    value: str
-    terms: str
 
 
 @dataclass(frozen=True)
@@ -94,18 +83,17 @@ def write_report(report: Report, path: Path) -> Path:
     Raises:
         OutputError: the file could not be written.
     """
-    environment = Environment(
-        loader=PackageLoader("vpr_edge", "benchmarks"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters |= {"figure": _figure, "gap": _gap}
-    page = environment.get_template("report.html.j2").render(
-        report=report,
-        version=__version__,
-        accuracy=_pivot(report.accuracy),
-        files=_pivot(report.files),
-        host=_measured(report.host),
-        mcu=_pivot(report.mcu),
-        parity=_compared(report.parity),
+    page = (
+        template_environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            accuracy=_pivot(report.accuracy),
+            files=_pivot(report.files),
+            host=_measured(report.host),
+            mcu=_pivot(report.mcu),
+            parity=_compared(report.parity),
+        )
     )
     with atomic_file(path) as scratch:
         scratch.write_text(page, encoding="utf-8")
@@ -170,23 +158,3 @@ def _compared(rows: Sequence[ParityRow]) -> _Compared:
         (*pair, tuple(row for row in rows if (row.first, row.second) == pair)) for pair in pairs
     )
     return _Compared(tuple(dict.fromkeys(row.output for row in rows)), lines)
-
-
-def _figure(value: float | None, unit: str) -> str:
-    if value is None:
-        return "-"
-    if unit == "fraction":
-        return f"{100 * value:.1f} %"
-    if unit in ("bytes", "count"):
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
-
-
-def _gap(values: tuple[float | None, ...], unit: str) -> str:
-    """The second value less the first; of shares in percentage points."""
-    first, second = values
-    if first is None or second is None:
-        return ""
-    if unit == "fraction":
-        return f"{100 * (second - first):+.1f}"
-    return f"{second - first:+,.0f}" if unit in ("bytes", "count") else f"{second - first:+.2f}"

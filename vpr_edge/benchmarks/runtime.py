@@ -113,6 +113,11 @@ def read_declaration(path: Path, metadata: Mapping[str, Any]) -> Declaration:
         ) from error
 
 
+def affine_of(scale: NDArray[Any], zero_point: NDArray[Any]) -> tuple[float, int]:
+    """The only scale and zero point of a tensor; (0, 0) where it is not quantised."""
+    return (float(scale[0]), int(zero_point[0])) if scale.size else (0.0, 0)
+
+
 def dequantized(value: NDArray[Any], scale: float, zero_point: int) -> NDArray[np.float32]:
     """The real values that stored integers stand for; float values (scale 0) as they are."""
     if not scale:

@@ -11,6 +11,7 @@ from vpr_edge.benchmarks.runtime import (
     Input,
     Maps,
     Runtime,
+    affine_of,
     dequantized,
     read_declaration,
 )
@@ -24,30 +25,36 @@ class GeneratedC(Runtime):
 
     name = "c"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, model: NativeModel) -> None:
+        """Take what `build` made of the file at `path`."""
         self.path = path
-        self.model = NativeModel(compile_model(path), (*FLAGS, "-march=native"))
+        self.model = model
         program = self.model.plan.program
         self.inputs = tuple(Input(tensor.shape, tensor.dtype) for tensor in program.inputs)
 
+    @staticmethod
+    def build(path: Path) -> NativeModel:
+        """Compile the file to C, and the C for this machine.
+
+        Raises:
+            ModelError: the file cannot be compiled.
+            ToolMissingError: there is no C compiler.
+        """
+        return NativeModel(compile_model(path), (*FLAGS, "-march=native"))
+
     def feed(self, tensors: Sequence[NDArray[Any]]) -> None:
-        """See `Runtime.feed`."""
-        self.fed = tensors
+        """See `Runtime.feed`. A run uses its inputs up: each run needs to be fed."""
+        self.model.feed(*tensors)
 
     def invoke(self) -> None:
-        """See `Runtime.invoke`. A run uses its inputs up, so writing them is part of it."""
-        self.model.feed(*self.fed)
+        """See `Runtime.invoke`."""
         self.model.invoke()
 
     def maps(self) -> Maps:
         """See `Runtime.maps`."""
         tensors = self.model.plan.program.outputs
         return {
-            tensor.name: dequantized(
-                value[0],
-                float(tensor.scale[0]) if tensor.scale.size else 0.0,
-                int(tensor.zero_point[0]) if tensor.scale.size else 0,
-            )
+            tensor.name: dequantized(value[0], *affine_of(tensor.scale, tensor.zero_point))
             for tensor, value in zip(tensors, self.model.outputs(), strict=True)
         }
 

@@ -15,6 +15,7 @@ from vpr_edge.benchmarks.runtime import (
     Input,
     Maps,
     Runtime,
+    affine_of,
     captured_stderr,
     dequantized,
     read_declaration,
@@ -28,16 +29,16 @@ TFLM_ARENA_ROOM = 1 << 20
 
 
 class OnnxRuntime(Runtime):
-    """ONNX Runtime on one thread of the CPU. Symbolic dimensions are taken as 1."""
+    """ONNX Runtime on the CPU. Symbolic dimensions are taken as 1."""
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
         import onnxruntime
 
         self.path = path
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(
@@ -81,9 +82,9 @@ class OnnxRuntime(Runtime):
 
 
 class LiteRt(Runtime):
-    """LiteRT on one thread: XNNPACK, or the reference kernels."""
+    """LiteRT: XNNPACK, or the reference kernels, which know one thread only."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, threads: int = 1) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         self.path, self.name = path, name
@@ -92,7 +93,7 @@ class LiteRt(Runtime):
             # LiteRT announces its delegate to the terminal.
             with captured_stderr():
                 self.interpreter = Interpreter(
-                    str(path), experimental_op_resolver_type=resolver, num_threads=1
+                    str(path), experimental_op_resolver_type=resolver, num_threads=threads
                 )
                 self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -168,8 +169,7 @@ class Tflm(Runtime):
         return {
             tensor.name: dequantized(
                 self.interpreter.get_output(index)[0],
-                float(tensor.scale[0]) if tensor.scale.size else 0.0,
-                int(tensor.zero_point[0]) if tensor.scale.size else 0,
+                *affine_of(tensor.scale, tensor.zero_point),
             )
             for index, tensor in enumerate(self.outputs)
         }

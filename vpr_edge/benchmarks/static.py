@@ -96,7 +96,7 @@ def _onnx(path: Path) -> list[tuple[str, float, str]]:
     } | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and node.input[0] in constants:
             constants.add(node.output[0])
     parameters: dict[str, int] = {}
     macs = 0

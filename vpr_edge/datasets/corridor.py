@@ -40,4 +40,5 @@ def load_corridor(folder: Path) -> PlaceSet:
         queries,
         positives,
         f"query->ref, tolerance {spread} frames, database {len(database)}",
+        drives=(0,),
     )

@@ -70,6 +70,7 @@ def load_nordland(
         ),
         f"{direction}, tolerance {tolerance} frame{'s' * (tolerance != 1)}, "
         f"database {len(places)} ({part})",
+        drives=(0,),
     )
 
 

@@ -19,6 +19,8 @@ class PlaceSet:
         queries: the pictures that are looked up.
         positives: for each query the acceptable database indices, int64, ascending.
         terms: direction, tolerance and database size, to be printed beside every recall.
+        drives: indices of the queries at which a drive begins, where queries and database are in
+            order of travel; empty where that is not known.
     """
 
     name: str
@@ -26,6 +28,7 @@ class PlaceSet:
     queries: Images
     positives: tuple[NDArray[np.int64], ...]
     terms: str
+    drives: tuple[int, ...] = ()
 
 
 def as_positives(found: Iterable[Iterable[int]]) -> tuple[NDArray[np.int64], ...]:

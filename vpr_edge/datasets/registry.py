@@ -212,6 +212,10 @@ def _town_split(folder: Path) -> tuple[town.TownSplit, str]:
 def _town_places(folder: Path) -> PlaceSet:
     split, name = _town_split(folder)
     config = split.config
+
+    def drive_of(frame: town.TownFrame) -> tuple[int, int]:
+        return frame.town, frame.traversal
+
     return PlaceSet(
         "town",
         Images.from_files([frame.path for frame in split.database]),
@@ -219,4 +223,9 @@ def _town_places(folder: Path) -> PlaceSet:
         tuple(town.positives(split)),
         f"{'+'.join(config.conditions)}->day, tolerance {config.tolerance_m:g} m and "
         f"{config.tolerance_deg:g} degrees, database {len(split.database)} ({name})",
+        tuple(
+            i
+            for i, frame in enumerate(split.queries)
+            if i == 0 or drive_of(frame) != drive_of(split.queries[i - 1])
+        ),
     )

@@ -30,7 +30,7 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 def write_onnx(checkpoint: Checkpoint, path: Path) -> Path:
-    """Write a float checkpoint as float ONNX, BatchNorm folded.
+    """Write a float checkpoint as float ONNX, norms folded.
 
     Args:
         checkpoint: of kind "float".
@@ -52,13 +52,10 @@ def write_onnx(checkpoint: Checkpoint, path: Path) -> Path:
     graph = checkpoint.graph
     writer = _Writer(graph)
     for node in graph.nodes[1:]:
-        weights = []
-        if node.op in CONVOLUTIONS:
-            weight, bias = _folded(checkpoint.tensors, node)
-            weights = [
-                writer.constant(f"{node.name}.weight", weight),
-                writer.constant(f"{node.name}.bias", bias),
-            ]
+        weights = [
+            writer.constant(f"{node.name}.{part}", values)
+            for part, values in _learned(checkpoint.tensors, node).items()
+        ]
         writer.operation(node, [*node.inputs, *weights], node.name)
     papers = _papers(checkpoint.config, checkpoint.preprocessing, checkpoint.provenance)
     model = writer.finish(checkpoint.config.name, papers)
@@ -97,12 +94,14 @@ def write_qdq_onnx(model: Int8Model, path: Path) -> Path:
     writer.quantize(image, dequantized_name(graph, image), model.activations[image])
     for node in graph.nodes[1:]:
         weights = []
-        if node.op in CONVOLUTIONS:
+        if node.name in model.layers:
             layer = model.layers[node.name]
-            weights = [
-                writer.dequantized(f"{node.name}.weight", layer.weight, layer.weight_scale),
-                writer.dequantized(f"{node.name}.bias", layer.bias, model.bias_scale(node)),
-            ]
+            # One scale for all is a scalar in ONNX.
+            scale = layer.weight_scale if node.op in CONVOLUTIONS else layer.weight_scale[0]
+            weights = [writer.dequantized(f"{node.name}.weight", layer.weight, scale)]
+            if node.op in CONVOLUTIONS:
+                bias = writer.dequantized(f"{node.name}.bias", layer.bias, model.bias_scale(node))
+                weights.append(bias)
         # Writers of int8 files name an inner tensor after what is quantised, an output after its
         # dequantised value: both are to be the node's name.
         result = dequantized_name(graph, node.name)
@@ -130,7 +129,9 @@ def output_transforms(
     root = 3 if config.head == "gem" else None
     gain = None if place_gain is None else [float(value) for value in place_gain]
     place = {"transform": {"root": root, "gain": gain}}
-    return {name: place if name == "place" else {} for name in output_names(config)}
+    reach = {} if config.keypoint_reach == 1 else {"transform": {"reach": config.keypoint_reach}}
+    declared: dict[str, dict[str, Any]] = {"place": place, "location": reach}
+    return {name: declared.get(name, {}) for name in output_names(config)}
 
 
 class _Writer:
@@ -156,13 +157,15 @@ class _Writer:
         stored = self.node("QuantizeLinear", [source, *parameters], f"{result}_int8")
         self.node("DequantizeLinear", [stored, *parameters], result)
 
-    def dequantized(self, name: str, values: NDArray[Any], scale: NDArray[np.float32]) -> str:
+    def dequantized(self, name: str, values: NDArray[Any], scale: ArrayLike) -> str:
+        scale = np.asarray(scale, np.float32)
         inputs = [
             self.constant(name, values),
             self.constant(f"{name}.scale", scale),
             self.constant(f"{name}.zero_point", np.zeros(scale.shape, values.dtype)),
         ]
-        return self.node("DequantizeLinear", inputs, f"{name}_dequantized", axis=0)
+        axis = {"axis": 0} if scale.ndim else {}
+        return self.node("DequantizeLinear", inputs, f"{name}_dequantized", **axis)
 
     def operation(self, node: Node, inputs: list[str], output: str) -> None:
         """The ONNX nodes of one operation and its activation; the result is named `output`."""
@@ -192,9 +195,37 @@ class _Writer:
                 coordinate_transformation_mode="asymmetric",
                 nearest_mode="floor",
             )
-        elif node.op == "mean":
+        elif node.op in ("mean", "sum"):
             axes = self.constant(f"{node.name}.axes", np.array([2, 3], np.int64))
-            self.node("ReduceMean", [*inputs, axes], linear, keepdims=1)
+            self.node(f"Reduce{node.op.capitalize()}", [*inputs, axes], linear, keepdims=1)
+        elif node.op == "reshape":
+            shape = self.constant(f"{node.name}.shape", np.array([1, *node.shape], np.int64))
+            self.node("Reshape", [*inputs, shape], linear)
+        elif node.op == "crop":
+            limits = [
+                self.constant(f"{node.name}.{part}", np.array(values, np.int64))
+                for part, values in (
+                    ("starts", (0, 0, 0)),
+                    ("ends", node.shape),
+                    ("axes", (1, 2, 3)),
+                )
+            ]
+            self.node("Slice", [*inputs, *limits], linear)
+        elif node.op == "matmul":
+            # [1, C, 1, W] to the matrix [W, C], or [C, W] where that is wanted.
+            matrices = [
+                self.node("Transpose", [x], f"{linear}_factor{number}", perm=(0, 2, *order))
+                for number, (x, order) in enumerate(
+                    zip(inputs, [((3, 1), (1, 3))[flip] for flip in node.transposed], strict=True)
+                )
+            ]
+            product = self.node("MatMul", matrices, f"{linear}_product")
+            self.node("Transpose", [product], linear, perm=(0, 3, 1, 2))
+        elif node.op == "gem":
+            x, power, root, axes = inputs
+            raised = self.node("Pow", [x, power], f"{linear}_raised")
+            mean = self.node("ReduceMean", [raised, axes], f"{linear}_mean", keepdims=1)
+            self.node("Pow", [mean, root], linear)
         else:
             kind, attributes = _SIMPLE[node.op](node)
             self.node(kind, inputs, linear, **attributes)
@@ -229,6 +260,11 @@ class _Writer:
 _SIMPLE: dict[str, Any] = {
     "add": lambda node: ("Add", {}),
     "mul": lambda node: ("Mul", {}),
+    "scale": lambda node: ("Mul", {}),
+    "softmax": lambda node: ("Softmax", {"axis": 1}),
+    "logistic": lambda node: ("Sigmoid", {}),
+    "l2_normalize": lambda node: ("LpNormalization", {"axis": 1, "p": 2}),
+    "space_to_depth": lambda node: ("SpaceToDepth", {"blocksize": node.block}),
     "concat": lambda node: ("Concat", {"axis": 1}),
     "depth_to_space": lambda node: ("DepthToSpace", {"blocksize": node.block, "mode": "DCR"}),
     "average_pool": lambda node: (
@@ -252,21 +288,38 @@ def _papers(
     }
 
 
+def _learned(tensors: dict[str, NDArray[Any]], node: Node) -> dict[str, NDArray[Any]]:
+    """What a node's ONNX operator reads beside its inputs, by name, in order."""
+    prefix = f"layers.{node.name}"
+    if node.op in CONVOLUTIONS:
+        weight, bias = _folded(tensors, node)
+        return {"weight": weight, "bias": bias}
+    if node.op == "scale":
+        return {"weight": tensors[f"{prefix}.weight"]}
+    if node.op == "gem":
+        power = tensors[f"{prefix}.power"].astype(np.float32)
+        axes = np.array([2, 3], np.int64)
+        return {"power": power, "root": np.asarray(3 / power, np.float32), "axes": axes}
+    return {}
+
+
 def _folded(
     tensors: dict[str, NDArray[Any]], node: Node
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and bias with BatchNorm's running statistics folded in, computed in float64."""
+    """Weights and bias with the norm folded in, computed in float64."""
     prefix = f"layers.{node.name}"
     weight = tensors[f"{prefix}.weight"].astype(np.float64)
-    if not node.batch_norm:
+    if node.norm == "none":
         return weight.astype(np.float32), tensors[f"{prefix}.bias"].astype(np.float32)
-    gain, shift, mean, variance = (
-        tensors[f"{prefix}.norm.{part}"].astype(np.float64)
-        for part in ("weight", "bias", "running_mean", "running_var")
-    )
-    gain = gain / np.sqrt(variance + BATCH_NORM_EPSILON)
+    gain, shift = (tensors[f"{prefix}.norm.{p}"].astype(np.float64) for p in ("weight", "bias"))
+    if node.norm == "batch":
+        mean, variance = (
+            tensors[f"{prefix}.norm.running_{p}"].astype(np.float64) for p in ("mean", "var")
+        )
+        gain = gain / np.sqrt(variance + BATCH_NORM_EPSILON)
+        shift = shift - mean * gain
     folded = weight * gain[:, None, None, None]
-    return folded.astype(np.float32), (shift - mean * gain).astype(np.float32)
+    return folded.astype(np.float32), shift.astype(np.float32)
 
 
 def _save(model: onnx.ModelProto, path: Path) -> Path:

@@ -14,6 +14,7 @@ from vpr_edge.errors import CheckpointError, ModelError, OutputError
 from vpr_edge.export.c_source import GOLDEN, c_name, write_c_source, write_firmware
 from vpr_edge.export.onnx import OPSET, output_transforms, write_onnx, write_qdq_onnx
 from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
+from vpr_edge.export.tensorrt import read_onnx, write_tensorrt
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.export.tflite_read import op_list
 from vpr_edge.files import atomic_folder, sha256, write_json
@@ -22,7 +23,7 @@ from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.graph import Node
 from vpr_edge.quantize.model import Int8Model
 
-TARGETS = ("onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware")
+TARGETS = ("onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware", "tensorrt")
 # What can be made of anyone's TFLite file too.
 TFLITE_TARGETS = ("c-array", "c", "firmware")
 CONVERTERS = ("native", "onnx2tf")
@@ -38,12 +39,14 @@ def export(
     overwrite: bool = False,
     golden: int = GOLDEN,
     backend: str = "portable",
+    height: int | None = None,
+    width: int | None = None,
 ) -> Path:
     """Export a checkpoint, or to the targets of firmware any TFLite file.
 
     Args:
-        checkpoint: float for "onnx" (and for "onnx2tf"), int8 for the other targets; or a .tflite
-            file for one of `TFLITE_TARGETS`.
+        checkpoint: float for "onnx" (and for "onnx2tf"), either for "tensorrt", int8 for the other
+            targets; or a .tflite file for one of `TFLITE_TARGETS`.
         target: one of `TARGETS`; each holds what it is made from as well.
         folder: to be written, whole or not at all.
         name: stem of the files; by default the network's name.
@@ -53,22 +56,31 @@ def export(
         overwrite: whether a folder that exists may be replaced.
         golden: for "c" and "firmware" how many golden vectors the self-test has; 0 for none.
         backend: for "c" whose kernels, one of `compiler.BACKENDS`.
+        height, width: of the input; by default the checkpoint's.
 
     Returns:
         The folder.
 
     Raises:
-        CheckpointError: the checkpoint is of the other kind.
+        CheckpointError: the checkpoint is of the other kind, or no such input size is possible.
         ModelError: the TFLite file is corrupt, or asks for what the compiler lacks.
         OutputError: the folder exists, or could not be written.
     """
     if backend != "portable" and target != "c":
         raise OutputError(f"--backend {backend} is for --target c; leave it out for {target}.")
     if checkpoint.suffix == ".tflite":
+        if height or width:
+            raise ModelError(
+                f"the input size of {checkpoint} is fixed; leave out --height and --width."
+            )
         return _export_tflite(checkpoint, target, folder, name, overwrite, golden, backend)
     source = load_checkpoint(checkpoint)
+    if height or width:
+        source = source.resized(height or source.config.height, width or source.config.width)
     stem = name or source.config.name
     needs = "float" if target == "onnx" or converter == "onnx2tf" else "int8"
+    if target == "tensorrt":
+        needs = source.kind
     if source.kind != needs:
         advice = (
             f"quantise it first (vpr-edge quantize {checkpoint})"
@@ -84,6 +96,8 @@ def export(
             write_onnx(source, onnx_path)
         else:
             write_qdq_onnx(Int8Model.from_checkpoint(source), onnx_path)
+        if target == "tensorrt":
+            write_tensorrt(read_onnx(onnx_path), scratch, stem, checkpoint)
         if target in ("tflite-int8", *TFLITE_TARGETS):
             tflite_path = scratch / f"{stem}.tflite"
             if converter == "onnx2tf":

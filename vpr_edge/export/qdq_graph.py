@@ -54,7 +54,8 @@ class Operation:
     """One operation on int8 tensors with the activation that follows it.
 
     Attributes:
-        kind: the ONNX operator type, or "Requantize" for a change of scale alone.
+        kind: the ONNX operator type, or "Requantize" for a change of scale alone, or
+            "MatrixProduct" for a MatMul of two maps of one row, as matrices [columns, channels].
         name: the ONNX node's name.
         inputs: quantised inputs by ONNX position; None where there is none or it is in `constants`.
         output: the only output.

@@ -18,6 +18,10 @@ from vpr_edge.errors import ModelError
 from vpr_edge.export.qdq_graph import Constant, Operation, QdqGraph, Tensor, not_covered
 
 METADATA_KEY = "vpr_edge"
+MATRIX_PRODUCT = "MatrixProduct"
+# Orders of axes that make of a map [1, C, 1, W] the matrix [W, C], and whether it is transposed.
+MATRIX_FROM_MAP: dict[tuple[int, ...], bool] = {(0, 2, 3, 1): False, (0, 2, 1, 3): True}
+MAP_FROM_MATRIX = (0, 3, 1, 2)
 FUSE_ACTIVATION = ("Conv", "Gemm", "MatMul", "Add", "Sub", "Mul", "AveragePool", "MaxPool")
 
 
@@ -71,6 +75,8 @@ class _Reader:
         self.dequantized: dict[str, Tensor] = {}
         # Float results that no QuantizeLinear has met yet; their output tensor is provisional.
         self.pending: dict[str, Operation] = {}
+        # Maps that a Transpose makes matrices for a MatMul, and the order of their axes.
+        self.moved: dict[str, tuple[Tensor, tuple[int, ...]]] = {}
         # The tensor that a float name became, for a second QuantizeLinear of the same name.
         self.settled: dict[str, Tensor] = {}
         self.operations: list[Operation] = []
@@ -98,6 +104,10 @@ class _Reader:
                 self._quantize(node)
             elif node.op_type == "DequantizeLinear":
                 self._dequantize(node)
+            elif node.op_type == "Transpose" and self._beside_product(node):
+                self._transpose(node)
+            elif node.op_type == "MatMul" and any(name in self.moved for name in node.input):
+                self._matrix_product(node)
             else:
                 self._compute(node)
         return QdqGraph(
@@ -260,6 +270,42 @@ class _Reader:
             output=Tensor(result, self._shape(result), np.ones(1, np.float32), 0),
             attributes={a.name: _attribute(a) for a in node.attribute},
             constants=constants,
+        )
+
+    def _beside_product(self, node: onnx.NodeProto) -> bool:
+        before = self.pending.get(node.input[0])
+        after = any(n.op_type == "MatMul" and node.output[0] in n.input for n in self.graph.node)
+        return after or (before is not None and before.kind == MATRIX_PRODUCT)
+
+    def _transpose(self, node: onnx.NodeProto) -> None:
+        """Maps and matrices into one another: around a MatMul, where nothing has to move."""
+        source, result = node.input[0], node.output[0]
+        order = tuple(next((a.ints for a in node.attribute if a.name == "perm"), ()))
+        before = self.pending.get(source)
+        if before is not None and before.kind == MATRIX_PRODUCT and order == MAP_FROM_MATRIX:
+            shape = self._shape(result)
+            output = Tensor(result, shape, before.output.scale, before.output.zero_point)
+            self.pending[result] = replace(before, output=output)
+            return
+        tensor = self.dequantized.get(source)
+        if tensor is None or isinstance(tensor, Constant) or order not in MATRIX_FROM_MAP:
+            self._compute(node)
+        else:
+            self.moved[result] = tensor, order
+
+    def _matrix_product(self, node: onnx.NodeProto) -> None:
+        result = node.output[0]
+        factors = [self.moved.get(name) for name in node.input]
+        if None in factors or any(f is not None and f[0].shape[2] != 1 for f in factors):
+            why = "its factors are not two maps of one row, each behind a Transpose"
+            raise not_covered(node.op_type, node.name, result, why)
+        known = [factor for factor in factors if factor is not None]
+        self.pending[result] = Operation(
+            MATRIX_PRODUCT,
+            node.name,
+            tuple(tensor for tensor, _ in known),
+            Tensor(result, self._shape(result), np.ones(1, np.float32), 0),
+            {"transposed": tuple(MATRIX_FROM_MAP[order] for _, order in known)},
         )
 
     def _activation(self, node: onnx.NodeProto) -> str:

@@ -69,6 +69,8 @@ def for_nhwc(graph: QdqGraph) -> QdqGraph:
 def _order_agrees(op: Operation) -> bool:
     """Whether elements lie in the same order in NCHW and NHWC before and after a reshape."""
     before, after = op.activations()[0].shape, op.output.shape
+    if len(before) == len(after) == 4 and before[1] == after[1]:
+        return True
     return before == after or all(
         len(shape) == 2 or shape[1] == 1 or prod(shape[2:]) == 1 for shape in (before, after)
     )

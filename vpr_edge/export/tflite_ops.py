@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError
 from vpr_edge.export.qdq_graph import Constant, Operation, Tensor, uncovered
+from vpr_edge.export.qdq_import import MATRIX_PRODUCT
 from vpr_edge.export.tflite_layout import FULLY_CONNECTED, RESHAPES
 from vpr_edge.export.tflite_weights import weights_and_bias
 from vpr_edge.export.tflite_window import ACTIVATIONS, convolution, pool
@@ -185,19 +186,57 @@ def _relu6(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
     writer.operator("RELU6", 2, inputs, writer.activation(output))
 
 
-def _mean(writer: TfliteWriter, op: Operation) -> None:
+def _space_to_depth(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    options = schema.SpaceToDepthOptionsT(blockSize=op.attributes["blocksize"])
+    inputs = [writer.activation(op.activations()[0])]
+    writer.operator("SPACE_TO_DEPTH", 2, inputs, writer.activation(output), options)
+
+
+def _slice(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    x, rank = op.activations()[0], len(output.shape)
+    starts, ends = np.zeros(rank, np.int64), np.array(x.shape, np.int64)
+    given = [op.constants.get(position) for position in (1, 2, 3, 4)]
+    if given[0] is None or given[1] is None:
+        raise uncovered(op, "where it begins and ends is computed")
+    axes = range(given[0].size) if given[2] is None else given[2]
+    if given[3] is not None and (given[3] != 1).any():
+        raise uncovered(op, "it takes steps other than 1")
+    for axis, start, end in zip(axes, given[0], given[1], strict=True):
+        size = x.shape[int(axis)]
+        starts[axis] = np.clip(start + size * (start < 0), 0, size)
+        ends[axis] = np.clip(end + size * (end < 0), 0, size)
+    inputs = [
+        writer.activation(x),
+        *(
+            writer.constant(f"{op.output.name}/{part}", np.array(nhwc(tuple(values)), np.int32))
+            for part, values in (("begin", starts), ("size", ends - starts))
+        ),
+    ]
+    writer.operator("SLICE", 2, inputs, writer.activation(output), schema.SliceOptionsT())
+
+
+def _matrix_product(writer: TfliteWriter, op: Operation) -> None:
+    # A map of one row is its matrix [columns, channels] in memory.
+    inputs = [writer.activation(tensor) for tensor in op.activations()]
+    left, right = op.attributes["transposed"]
+    options = schema.BatchMatMulOptionsT(adjX=left, adjY=right)
+    writer.operator("BATCH_MATMUL", 2, inputs, writer.activation(op.output), options)
+
+
+def _reduction(writer: TfliteWriter, op: Operation) -> None:
     x = op.activations()[0]
     axes: NDArray[Any] | list[int] | None = op.constants.get(1, op.attributes.get("axes"))
     if op.kind == "GlobalAveragePool":
         axes = [2, 3]
     if len(x.shape) != 4 or axes is None or sorted(int(a) % 4 for a in axes) != [2, 3]:
-        raise uncovered(op, "only the mean over rows and columns is")
+        raise uncovered(op, "only means and sums over rows and columns are")
     inputs = [
         writer.activation(x),
         writer.constant(f"{op.output.name}/axes", np.array([1, 2], np.int32)),
     ]
     options = schema.ReducerOptionsT(keepDims=len(op.output.shape) == 4)
-    writer.operator("MEAN", 2, inputs, writer.activation(op.output), options)
+    code = "SUM" if op.kind == "ReduceSum" else "MEAN"
+    writer.operator(code, 2, inputs, writer.activation(op.output), options)
 
 
 def _fixed(
@@ -268,8 +307,10 @@ _EMITTERS: dict[str, Callable[[TfliteWriter, Operation], None]] = {
     "Sub": _elementwise,
     "Mul": _elementwise,
     "Concat": _concat,
-    "ReduceMean": _mean,
-    "GlobalAveragePool": _mean,
+    "ReduceMean": _reduction,
+    "ReduceSum": _reduction,
+    "GlobalAveragePool": _reduction,
+    MATRIX_PRODUCT: _matrix_product,
     "Relu": _relu,
     "HardSwish": _hard_swish,
     "Sigmoid": _fixed("LOGISTIC", 1 / 256, -128, None, channels=False),
@@ -282,9 +323,11 @@ _EMITTERS: dict[str, Callable[[TfliteWriter, Operation], None]] = {
 _PASS_THROUGH: dict[str, Callable[[TfliteWriter, Operation, Tensor], None]] = {
     "Resize": _resize,
     "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+    "Slice": _slice,
     "AveragePool": pool,
     "MaxPool": pool,
     "Relu6": _relu6,
     **dict.fromkeys(RESHAPES, _reshape),
 }
-COVERED = {"Clip", *_EMITTERS, *_PASS_THROUGH} - {"Requantize", "Relu6"}
+COVERED = {"Clip", *_EMITTERS, *_PASS_THROUGH} - {"Requantize", "Relu6", MATRIX_PRODUCT}

@@ -17,6 +17,7 @@ BUFFER_ALIGNMENT = 16
 SIGNATURE = "serving_default"
 _TYPES = {
     np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.int16): schema.TensorType.INT16,
     np.dtype(np.int32): schema.TensorType.INT32,
 }
 
@@ -81,6 +82,21 @@ class TfliteWriter:
         index = self._tensor(name, values.shape, values.dtype, self._buffer(values.tobytes()))
         if parameters is not None:
             self._quantize(index, parameters, axis)
+        return index
+
+    def declared(
+        self, tensor: Tensor, dtype: type[np.generic] = np.int8, variable: bool = False
+    ) -> int:
+        """Index of a new tensor in its own order of axes.
+
+        Args:
+            tensor: name, shape and parameters.
+            dtype: of its integers.
+            variable: whether it keeps its values from run to run, as an LSTM's state does.
+        """
+        index = self._tensor(tensor.name, tensor.shape, np.dtype(dtype), 0)
+        self._quantize(index, tensor, axis=0)
+        self.tensors[index].isVariable = variable
         return index
 
     def operator(

@@ -27,9 +27,10 @@ class KeypointSettings:
     """What `struct vpr_keypoint_settings` holds, and what descriptors need.
 
     Attributes:
-        rows: of the maps.
-        columns: of the maps.
+        rows: of the maps `score` and `location`.
+        columns: of the same.
         log2_cell: a cell is 2^log2_cell pixels wide.
+        log2_fine: the same of the map `descriptor`, whose cells may be smaller.
         threshold: least int8 score; 128 where no score is probable enough.
         border: without keypoints along the edge, 1/64 pixel.
         radius: a keypoint silences weaker ones nearer than this, 1/64 pixel.
@@ -40,6 +41,7 @@ class KeypointSettings:
     rows: int
     columns: int
     log2_cell: int
+    log2_fine: int
     threshold: int
     border: int
     radius: int
@@ -57,11 +59,13 @@ class KeypointSettings:
         nms_radius: float = 4.0,
         border: float = 4.0,
         threshold: float = 0.0,
+        fine: int | None = None,
+        reach: float = 1.0,
     ) -> "KeypointSettings":
         """Turn the float decoder's settings into integers.
 
         Args:
-            size: rows and columns of the maps.
+            size: rows and columns of the maps `score` and `location`.
             score: quantisation of `score`.
             location: of `location`.
             descriptor: of `descriptor`.
@@ -69,9 +73,12 @@ class KeypointSettings:
             nms_radius: pixels.
             border: pixels.
             threshold: least probability.
+            fine: pixels a cell of the map `descriptor`; as `cell` by default.
+            reach: farthest from the cell's centre, in cells.
 
         Raises:
-            ModelError: the cell is no power of two up to 32, or the picture exceeds 1024 pixels.
+            ModelError: a cell is no power of two up to 32, that of the descriptors is larger than
+                that of the scores, or the picture exceeds 1024 pixels.
         """
         log2_cell = cell.bit_length() - 1
         if cell != 1 << log2_cell or log2_cell > _LARGEST_CELL_BITS:
@@ -79,17 +86,26 @@ class KeypointSettings:
                 f"keypoint cells of {cell} pixels cannot be decoded on the device; use a network "
                 "whose score map has 1/1, 1/2, 1/4, 1/8, 1/16 or 1/32 of the input's size."
             )
+        fine = cell if fine is None else fine
+        log2_fine = fine.bit_length() - 1
+        if not 0 <= log2_fine <= log2_cell or fine != 1 << log2_fine:
+            raise ModelError(
+                f"a map `descriptor` with cells of {fine} pixels beside scores with cells of "
+                f"{cell} cannot be decoded on the device; use a network whose descriptors are as "
+                "fine as its scores, or finer by a power of two."
+            )
         if max(size) * cell > _LARGEST_SIDE:
             raise ModelError(
                 f"a keypoint map of {size[0]}x{size[1]} cells of {cell} pixels cannot be decoded "
                 f"on the device; choose an input of at most {_LARGEST_SIDE} pixels a side."
             )
         probability = 1 / (1 + np.exp(-_reals(score)))
-        offset = np.rint(np.tanh(_reals(location)) * (cell * STEPS)).astype(np.int16)
+        offset = np.rint(np.tanh(_reals(location)) * (reach * cell * STEPS)).astype(np.int16)
         return cls(
             size[0],
             size[1],
             log2_cell,
+            log2_fine,
             int(np.count_nonzero(probability < threshold)) - 128,
             round(border * STEPS),
             round(nms_radius * STEPS),
@@ -153,12 +169,12 @@ def keypoint_descriptors(
 
     Args:
         settings: of the maps.
-        descriptor: int8 [rows, columns, C].
+        descriptor: int8 [f * rows, f * columns, C] with f = 2^(log2_cell - log2_fine).
         xy: uint16 [N, 2], 1/64 pixel.
     """
-    bits = settings.log2_cell + 6
+    bits = settings.log2_fine + 6
     whole = 1 << bits
-    last = np.array([settings.columns, settings.rows]) - 1
+    last = np.array([descriptor.shape[1], descriptor.shape[0]]) - 1
     at = np.clip(xy.astype(np.int32) + (STEPS - whole) // 2, 0, last << bits)
     (x0, y0), (fx, fy) = (at >> bits).T, (at & (whole - 1)).T[..., None]
     x1, y1 = np.minimum(x0 + 1, last[0]), np.minimum(y0 + 1, last[1])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vpr_edge.errors import ModelError
 from vpr_edge.export.tflite_read import TfliteTensor, read_metadata, read_tflite
@@ -46,15 +47,31 @@ def decoding_of(
     if all(name in outputs for name in KEYPOINT_MAPS):
         score, location, descriptor = (_affine(path, outputs[name]) for name in KEYPOINT_MAPS)
         rows, columns = outputs["score"].shape[1:3]
-        cell = file.inputs[0].shape[1] // rows
+        height = file.inputs[0].shape[1]
         keypoints = KeypointSettings.of_maps(
-            (rows, columns), score, location, descriptor, cell, nms_radius, border, threshold
+            (rows, columns),
+            score,
+            location,
+            descriptor,
+            height // rows,
+            nms_radius,
+            border,
+            threshold,
+            height // outputs["descriptor"].shape[1],
+            _transform(path, "location").get("reach", 1.0),
         )
     if "place" in outputs:
         tensor = outputs["place"]
-        declared = read_metadata(path).get("outputs", {}).get("place", {}).get("transform", {})
-        place = PlaceTransform.of_output(tensor.shape[1:], _affine(path, tensor), declared)
+        place = PlaceTransform.of_output(
+            tensor.shape[1:], _affine(path, tensor), _transform(path, "place")
+        )
     return Decoding(keypoints, place)
+
+
+def _transform(path: Path, output: str) -> dict[str, Any]:
+    """What the file declares to follow an output."""
+    declared: dict[str, Any] = read_metadata(path).get("outputs", {}).get(output, {})
+    return declared.get("transform", {})
 
 
 def _affine(path: Path, tensor: TfliteTensor) -> Affine:

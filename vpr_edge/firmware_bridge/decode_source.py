@@ -49,7 +49,8 @@ static const int16_t offset[256] = {{
 }};
 
 const struct vpr_keypoint_settings {name}_keypoint_settings = {{
-    {s.rows}, {s.columns}, {s.log2_cell}, {s.threshold}, {s.border}, {s.radius}, offset
+    {s.rows}, {s.columns}, {s.log2_cell}, {s.log2_fine},
+    {s.threshold}, {s.border}, {s.radius}, offset
 }};
 """
 

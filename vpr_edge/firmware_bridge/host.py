@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ class NativeModel:
         compiler: Sequence[str] = (),
         libraries: Sequence[Path] = (),
     ) -> None:
-        """Generate the C, compile and load it.
+        """Generate the C and compile it; it is loaded when it is first used.
 
         Args:
             plan: the compiled model.
@@ -95,15 +96,21 @@ class NativeModel:
         self._folder = tempfile.TemporaryDirectory(prefix="vpr-edge-native-")
         folder = Path(self._folder.name)
         sources = write_project(plan, NAME, folder)
-        library = build_library(
+        self._built = build_library(
             [*sources, *libraries], folder / RUNTIME, folder / "model.so", flags, compiler
         )
-        self._library = ctypes.CDLL(str(library))
-        memory = np.zeros(plan.arena_bytes + ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
-        self._arena = memory[start : start + plan.arena_bytes]
         self._ports = Emitter(plan, NAME).ports
         self.reset()
+
+    @cached_property
+    def _library(self) -> ctypes.CDLL:
+        return ctypes.CDLL(str(self._built))
+
+    @cached_property
+    def _arena(self) -> NDArray[np.uint8]:
+        memory = np.zeros(self.plan.arena_bytes + ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % ALIGNMENT
+        return memory[start : start + self.plan.arena_bytes]
 
     def reset(self) -> None:
         """Set the variables to zero, where the model has some."""

@@ -18,6 +18,8 @@ from vpr_edge.firmware_bridge.program import Program
 
 ALIGNMENT = 16
 ATTEMPTS = 5000
+# Share of the attempts that also send a buffer to the other end.
+TURNED = 0.7
 # Attempts times conflicts, so that a model of many layers is planned in seconds too.
 LARGEST_SEARCH = 5_000_000
 # Offsets are int32 in the generated C.
@@ -70,6 +72,9 @@ class Plan:
 def plan_memory(program: Program) -> Plan:
     """Assign offsets: first fit in the order of size, then seeded search until the bound is met.
 
+    The search changes the order, and which buffers take the highest place under the bound instead
+    of the lowest: small ones that live long are out of the way at either end.
+
     Raises:
         ModelError: the arena is larger than offsets in C reach.
     """
@@ -77,7 +82,8 @@ def plan_memory(program: Program) -> Plan:
     conflicts = _conflicts(program, buffers)
     bound = max(_round(value) for value in _steps(program, buffers))
     order = sorted(range(len(buffers)), key=lambda i: (-buffers[i].bytes, buffers[i].first))
-    best = _place(buffers, conflicts, order)
+    from_top = [False] * len(buffers)
+    best = _place(buffers, conflicts, order, from_top, bound)
     best_end = _end(buffers, best)
     # Deterministic: the same model gives the same C.
     generator = random.Random(0)
@@ -85,13 +91,17 @@ def plan_memory(program: Program) -> Plan:
     for _ in range(min(ATTEMPTS, LARGEST_SEARCH // work)):
         if best_end <= bound:
             break
-        trial = list(order)
+        trial, tops = list(order), list(from_top)
         for _ in range(generator.randint(1, 3)):
             moved = trial.pop(generator.randrange(len(trial)))
             trial.insert(generator.randrange(len(trial) + 1), moved)
-        placed = _place(buffers, conflicts, trial)
+        if generator.random() < TURNED:
+            turned = generator.randrange(len(tops))
+            tops[turned] = not tops[turned]
+        placed = _place(buffers, conflicts, trial, tops, bound)
         if _end(buffers, placed) <= best_end:
-            order, best, best_end = trial, placed, _end(buffers, placed)
+            order, from_top = trial, tops
+            best, best_end = placed, _end(buffers, placed)
     if best_end > LARGEST_ARENA:
         raise ModelError(
             f"{program.source} needs an arena of {best_end:,} B, more than the "
@@ -177,20 +187,34 @@ def _conflicts(program: Program, buffers: Sequence[Buffer]) -> list[list[Conflic
 
 
 def _place(
-    buffers: Sequence[Buffer], conflicts: Sequence[Sequence[Conflict]], order: Sequence[int]
+    buffers: Sequence[Buffer],
+    conflicts: Sequence[Sequence[Conflict]],
+    order: Sequence[int],
+    from_top: Sequence[bool],
+    limit: int,
 ) -> list[int]:
-    """First fit: each buffer at the lowest offset that those before it leave."""
+    """Each buffer at the lowest offset that those before it leave.
+
+    Those `from_top` take the highest that ends at or under the limit, where there is one.
+    """
     offsets = [-1] * len(buffers)
     for i in order:
-        forbidden = sorted(
+        forbidden = [
             (offsets[j] - below, offsets[j] + above)
             for j, below, above in conflicts[i]
             if offsets[j] >= 0
-        )
-        at = 0
-        for low, high in forbidden:
-            if low < at < high:
-                at = high
+        ]
+        at = -1
+        if from_top[i]:
+            at = limit - _round(buffers[i].bytes)
+            for low, high in sorted(forbidden, key=lambda interval: -interval[1]):
+                if low < at < high:
+                    at = low
+        if at < 0:
+            at = 0
+            for low, high in sorted(forbidden):
+                if low < at < high:
+                    at = high
         offsets[i] = at
     return offsets
 

@@ -5,7 +5,7 @@ int8 weights, int32 biases and the scale and zero point of every tensor. Reading
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from vpr_edge import __version__
 from vpr_edge.errors import CheckpointError
 from vpr_edge.files import atomic_file
+from vpr_edge.models.config import resized
 from vpr_edge.models.graph import Graph
 from vpr_edge.models.zoo import NetworkConfig, build_graph
 from vpr_edge.preprocessing import Preprocessing
@@ -48,6 +49,15 @@ class Checkpoint:
     def graph(self) -> Graph:
         """The graph of the configuration."""
         return build_graph(self.config)
+
+    def resized(self, height: int, width: int) -> "Checkpoint":
+        """The same weights for pictures of another size.
+
+        Raises:
+            CheckpointError: a side is no multiple of 8.
+        """
+        fit = replace(self.preprocessing, height=height, width=width)
+        return replace(self, config=resized(self.config, height, width), preprocessing=fit)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, overwrite: bool = True) -> Path:
@@ -94,10 +104,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     try:
         header = json.loads(metadata[HEADER])
-        config = header["config"]
-        config["stages"] = tuple(tuple(stage) for stage in config["stages"])
-        for name in ("place_window", "tasks"):
-            config[name] = tuple(config[name])
+        config = {name: _frozen(value) for name, value in header["config"].items()}
         checkpoint = Checkpoint(
             header["kind"],
             NetworkConfig(**config),
@@ -114,6 +121,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
+def _frozen(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
 def _check(path: Path, checkpoint: Checkpoint) -> None:
     if checkpoint.kind not in KINDS:
         raise CheckpointError(
@@ -121,7 +133,7 @@ def _check(path: Path, checkpoint: Checkpoint) -> None:
         )
     graph = checkpoint.graph
     prefix = "layers." if checkpoint.kind == "float" else ""
-    for node in graph.convolutions():
+    for node in graph.weighted():
         name = f"{prefix}{node.name}.weight"
         found = checkpoint.tensors.get(name)
         if found is None or found.shape != graph.weight_shape(node):

@@ -1,4 +1,4 @@
-"""The networks as data: a graph of a dozen operations that all exist in int8 TFLite.
+"""The networks as data: a graph of two dozen operations that all exist in int8 TFLite.
 
 One description serves every stage: the torch module that trains, fake quantisation, the
 integer-exact pass, the ONNX writer, and the counts of parameters and multiply-accumulates. Nothing
@@ -13,27 +13,54 @@ Shape = tuple[int, int, int]
 Pair = tuple[int, int]
 
 CONVOLUTIONS = ("conv", "depthwise")
+# Operations with parameters of their own; "gem" has one only in float.
+LEARNED = (*CONVOLUTIONS, "scale", "gem")
 # Operations that move or average int8 values without rescaling them: in TFLite their output has
 # the quantisation parameters of their inputs.
-SAME_PARAMETERS = ("concat", "resize_nearest", "depth_to_space", "average_pool", "max_pool")
+SAME_PARAMETERS = (
+    "concat",
+    "resize_nearest",
+    "depth_to_space",
+    "space_to_depth",
+    "reshape",
+    "crop",
+    "average_pool",
+    "max_pool",
+)
+# (scale, zero point) that the TFLite int8 specification fixes for the outputs of these.
+FIXED_PARAMETERS = {
+    "softmax": (1 / 256, -128),
+    "logistic": (1 / 256, -128),
+    "l2_normalize": (1 / 128, 0),
+}
 
 
 @dataclass(frozen=True)
 class Node:
     """One operation and its output tensor.
 
+    Maps of one row are matrices too: one matrix row a column of the map, one matrix column a
+    channel, which is how they lie in memory on the device (NHWC).
+
     Attributes:
         name: unique; also the name of the output tensor in ONNX and TFLite.
         op: "input", "conv", "depthwise", "add", "mul", "concat", "resize_nearest",
-            "depth_to_space" (depth-column-row order, as TFLite), "average_pool", "max_pool" (both
-            without padding) or "mean" (over rows and columns).
+            "depth_to_space" and "space_to_depth" (depth-column-row order, as TFLite),
+            "average_pool", "max_pool" (both without padding), "mean" and "sum" (over rows and
+            columns), "softmax" and "l2_normalize" (over channels), "logistic", "reshape" (where
+            the order of elements is the same with channels first and last), "crop" (to the first
+            channels, rows and columns), "matmul" (of two maps of one row as matrices), "scale"
+            (times learned constants) or "gem" (generalised mean with a learned power, float only:
+            int8 has "mul", "mul" and "mean" in its place).
         inputs: names of the input nodes.
         shape: (channels, rows, columns) of the output.
         kernel, stride: (rows, columns) for convolutions and pools; padding of convolutions is SAME
             as TFLite defines it.
         activation: "none", "relu" or "relu6", fused.
-        batch_norm: whether a float convolution is followed by BatchNorm (folded when quantised).
-        block: block size of depth_to_space.
+        norm: what follows a float convolution, and is folded into it when quantised: "batch"
+            (BatchNorm), "affine" (a learned scale and shift for each channel) or "none" (a bias).
+        block: block size of depth_to_space and space_to_depth.
+        transposed: for matmul, whether either matrix is transposed.
     """
 
     name: str
@@ -43,8 +70,14 @@ class Node:
     kernel: Pair = (1, 1)
     stride: Pair = (1, 1)
     activation: str = "none"
-    batch_norm: bool = False
+    norm: str = "none"
     block: int = 1
+    transposed: tuple[bool, bool] = (False, False)
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether BatchNorm follows."""
+        return self.norm == "batch"
 
 
 @dataclass(frozen=True)
@@ -63,8 +96,12 @@ class Graph:
         return self.nodes[0]
 
     def convolutions(self) -> Iterator[Node]:
-        """The nodes with weights."""
+        """The convolutions, dense and depthwise."""
         return (node for node in self.nodes if node.op in CONVOLUTIONS)
+
+    def weighted(self) -> Iterator[Node]:
+        """The nodes with weights: convolutions and learned constants."""
+        return (node for node in self.nodes if node.op in (*CONVOLUTIONS, "scale"))
 
     def only(self, outputs: tuple[str, ...]) -> "Graph":
         """The part of the network that these outputs need."""
@@ -75,17 +112,35 @@ class Graph:
         return Graph(tuple(node for node in self.nodes if node.name in needed), outputs)
 
     def weight_shape(self, node: Node) -> tuple[int, int, int, int]:
-        """Shape of a convolution's weights: (outputs, inputs a group, rows, columns)."""
+        """Shape of a node's weights.
+
+        Of a convolution (outputs, inputs a group, rows, columns), of learned constants
+        (1, channels, rows, columns).
+        """
+        if node.op == "scale":
+            return (1, *node.shape)
         inputs = 1 if node.op == "depthwise" else self[node.inputs[0]].shape[0]
         return (node.shape[0], inputs, *node.kernel)
 
     def parameters(self) -> int:
         """Weights and biases of the deployed network (BatchNorm folded)."""
-        return sum(prod(self.weight_shape(n)) + n.shape[0] for n in self.convolutions())
+        biases = sum(node.shape[0] for node in self.convolutions())
+        return sum(prod(self.weight_shape(node)) for node in self.weighted()) + biases
 
     def macs(self) -> int:
-        """Multiply-accumulates of the convolutions for one image; padding counted as work."""
-        return sum(prod(self.weight_shape(n)[1:]) * prod(n.shape) for n in self.convolutions())
+        """Multiply-accumulates of convolutions and matrix products for one image.
+
+        Padding is counted as work.
+        """
+        convolutions = sum(
+            prod(self.weight_shape(n)[1:]) * prod(n.shape) for n in self.convolutions()
+        )
+        products = 0
+        for node in self.nodes:
+            if node.op == "matmul":
+                channels, _, columns = self[node.inputs[0]].shape
+                products += prod(node.shape) * (columns if node.transposed[0] else channels)
+        return convolutions + products
 
     def parameter_groups(self) -> dict[str, str]:
         """For each node the name of the group whose int8 scale and zero point it shares."""
@@ -105,10 +160,16 @@ def same_padding(size: int, kernel: int, stride: int) -> Pair:
 
 
 class GraphBuilder:
-    """Builds a `Graph` node by node; each method returns the new node."""
+    """Builds a `Graph` node by node; each method returns the new node.
 
-    def __init__(self, height: int, width: int, channels: int = 3) -> None:
+    Args:
+        height, width, channels: of the input.
+        norm: what follows convolutions that do not say otherwise, "batch" or "affine".
+    """
+
+    def __init__(self, height: int, width: int, channels: int = 3, norm: str = "batch") -> None:
         self.nodes = [Node("image", "input", (), (channels, height, width))]
+        self.norm = norm
 
     @property
     def image(self) -> Node:
@@ -124,25 +185,16 @@ class GraphBuilder:
         name: str,
         x: Node,
         channels: int,
-        kernel: int = 1,
-        stride: int = 1,
+        kernel: int | Pair = 1,
+        stride: int | Pair = 1,
         activation: str = "relu",
         batch_norm: bool = True,
     ) -> Node:
-        """A dense convolution."""
-        shape = (channels, -(-x.shape[1] // stride), -(-x.shape[2] // stride))
-        return self._append(
-            Node(
-                name,
-                "conv",
-                (x.name,),
-                shape,
-                (kernel, kernel),
-                (stride, stride),
-                activation,
-                batch_norm,
-            )
-        )
+        """A dense convolution; with `batch_norm` what the builder's `norm` says follows it."""
+        kernel, stride = (n if isinstance(n, tuple) else (n, n) for n in (kernel, stride))
+        shape = (channels, -(-x.shape[1] // stride[0]), -(-x.shape[2] // stride[1]))
+        norm = self.norm if batch_norm else "none"
+        return self._append(Node(name, "conv", (x.name,), shape, kernel, stride, activation, norm))
 
     def depthwise(
         self, name: str, x: Node, kernel: int = 3, stride: int = 1, activation: str = "relu"
@@ -160,6 +212,10 @@ class GraphBuilder:
         """Product of two tensors of one shape."""
         return self._append(Node(name, "mul", (a.name, b.name), a.shape))
 
+    def scale(self, name: str, x: Node, channels: int) -> Node:
+        """x [1, rows, columns] times learned constants [channels, rows, columns]."""
+        return self._append(Node(name, "scale", (x.name,), (channels, *x.shape[1:])))
+
     def concat(self, name: str, *parts: Node) -> Node:
         """The parts' channels one after another."""
         channels = sum(part.shape[0] for part in parts)
@@ -175,6 +231,18 @@ class GraphBuilder:
         shape = (x.shape[0] // block**2, x.shape[1] * block, x.shape[2] * block)
         return self._append(Node(name, "depth_to_space", (x.name,), shape, block=block))
 
+    def space_to_depth(self, name: str, x: Node, block: int = 2) -> Node:
+        """Blocks of pixels into channels, in TFLite's order; a rest at the edge is cut first."""
+        rows, columns = (size // block for size in x.shape[1:])
+        if x.shape[1:] != (rows * block, columns * block):
+            x = self.crop(f"{name}_whole", x, (x.shape[0], rows * block, columns * block))
+        shape = (x.shape[0] * block**2, rows, columns)
+        return self._append(Node(name, "space_to_depth", (x.name,), shape, block=block))
+
+    def crop(self, name: str, x: Node, shape: Shape) -> Node:
+        """The first channels, rows and columns."""
+        return self._append(Node(name, "crop", (x.name,), shape))
+
     def pool(self, name: str, x: Node, kernel: Pair, kind: str = "average") -> Node:
         """Average or max pooling over windows that do not overlap; a rest at the edge is cut."""
         shape = (x.shape[0], x.shape[1] // kernel[0], x.shape[2] // kernel[1])
@@ -183,6 +251,50 @@ class GraphBuilder:
     def mean(self, name: str, x: Node) -> Node:
         """Mean over rows and columns, kept as a 1x1 map."""
         return self._append(Node(name, "mean", (x.name,), (x.shape[0], 1, 1)))
+
+    def sum(self, name: str, x: Node) -> Node:
+        """Sum over rows and columns, kept as a 1x1 map."""
+        return self._append(Node(name, "sum", (x.name,), (x.shape[0], 1, 1)))
+
+    def gem(self, name: str, x: Node) -> Node:
+        """Cube of the generalised mean (arXiv 1711.02512) with a learned power; float only."""
+        return self._append(Node(name, "gem", (x.name,), (x.shape[0], 1, 1)))
+
+    def softmax(self, name: str, x: Node) -> Node:
+        """Softmax over the channels of each pixel."""
+        return self._append(Node(name, "softmax", (x.name,), x.shape))
+
+    def logistic(self, name: str, x: Node) -> Node:
+        """1 / (1 + exp(-x))."""
+        return self._append(Node(name, "logistic", (x.name,), x.shape))
+
+    def l2_normalize(self, name: str, x: Node) -> Node:
+        """Each pixel's channels brought to length 1."""
+        return self._append(Node(name, "l2_normalize", (x.name,), x.shape))
+
+    def reshape(self, name: str, x: Node, shape: Shape) -> Node:
+        """Another shape in which the elements keep their order in NCHW and in NHWC.
+
+        Raises:
+            ValueError: the order would change in one of the two.
+        """
+        flat = all(1 in (s[0], s[1] * s[2]) for s in (x.shape, shape))
+        if prod(shape) != prod(x.shape) or not (flat or shape[0] == x.shape[0]):
+            raise ValueError(f"{name}: {x.shape} cannot become {shape} without moving elements")
+        return self._append(Node(name, "reshape", (x.name,), shape))
+
+    def flatten(self, name: str, x: Node) -> Node:
+        """All pixels in one row: a matrix [pixels, channels]."""
+        return self.reshape(name, x, (x.shape[0], 1, x.shape[1] * x.shape[2]))
+
+    def matmul(
+        self, name: str, a: Node, b: Node, transposed: tuple[bool, bool] = (False, False)
+    ) -> Node:
+        """Product of two maps of one row as matrices [columns, channels]."""
+        rows = a.shape[0] if transposed[0] else a.shape[2]
+        columns = b.shape[2] if transposed[1] else b.shape[0]
+        node = Node(name, "matmul", (a.name, b.name), (columns, 1, rows), transposed=transposed)
+        return self._append(node)
 
     def finish(self, outputs: tuple[str, ...]) -> Graph:
         """The finished graph, without nodes that no output needs."""

@@ -1,5 +1,6 @@
 """Place maps: describing pictures and finding them again, on a computer and on the device.
 
-From outside import `describe.place_vector`, `search.rank`, and from `device_map`
+From outside import `describe.place_vector`, `search.rank`,
+`sequence_matching.trajectory_similarity` and `averaged`, and from `device_map`
 `build_device_map`, `DeviceMap` and `write_device_map`.
 """

@@ -30,11 +30,21 @@ def rank(queries: NDArray[np.float32], database: NDArray[np.float32], k: int) ->
             f"the queries' descriptors have {queries.shape[1]} values but the database's "
             f"{database.shape[1]}; describe both with the same model."
         )
-    k = min(k, len(database))
-    found = np.empty((len(queries), k), np.int64)
-    for start in range(0, len(queries), _BATCH):
-        similarity = queries[start : start + _BATCH] @ database.T
-        best = np.sort(np.argpartition(-similarity, k - 1, axis=1)[:, :k], axis=1)
-        order = np.argsort(-np.take_along_axis(similarity, best, axis=1), axis=1, kind="stable")
-        found[start : start + _BATCH] = np.take_along_axis(best, order, axis=1)
-    return found
+    batches = range(0, max(len(queries), 1), _BATCH)
+    return np.concatenate([best(queries[at : at + _BATCH] @ database.T, k) for at in batches])
+
+
+def best(similarity: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The columns of the `k` largest values of each row, largest first, equals in their order.
+
+    Args:
+        similarity: float32 [Q, N].
+        k: how many; all of them where there are fewer.
+
+    Returns:
+        int64 [Q, min(k, N)].
+    """
+    k = min(k, similarity.shape[1])
+    found = np.sort(np.argpartition(-similarity, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(similarity, found, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)

@@ -94,6 +94,15 @@ def output_multiplier(
     return quantize_multiplier(product / np.asarray(output_scale, np.float64))
 
 
+def matmul_multiplier(a: np.float32, b: np.float32, output: np.float32) -> Multiplier:
+    """Factor from BATCH_MATMUL's accumulator to its output.
+
+    Unlike `output_multiplier` the first product is taken in float32
+    (`GetQuantizedConvolutionMultipler`).
+    """
+    return quantize_multiplier(float(np.float32(a) * np.float32(b)) / float(output))
+
+
 def add_parameters(a: Affine, b: Affine, output: Affine) -> AddParameters:
     """ADD's multipliers (tflite-micro `add_common.cc`)."""
     twice_largest = 2 * max(float(a.scale), float(b.scale))

@@ -1,6 +1,7 @@
 """First activation ranges from data: where QAT starts, and all there is to post-training int8."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 import torch
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vpr_edge.errors import DataError
-from vpr_edge.quantize.arithmetic import affine_from_range
-from vpr_edge.quantize.fake import FakeQuantNetwork, producers
+from vpr_edge.quantize.arithmetic import INT8_MAX, SMALLEST_SCALE, affine_from_range
+from vpr_edge.quantize.fake import FakeQuantConvolution, FakeQuantNetwork, producers
 from vpr_edge.quantize.gem import even_out
 from vpr_edge.quantize.model import Affine
 
@@ -59,7 +60,8 @@ def calibrate(network: FakeQuantNetwork, batches: Iterable[Tensor]) -> FakeQuant
                 counts = torch.histc(values[name].flatten(), BINS, low, high)
                 histograms[group] += counts.cpu().numpy()
     for group in members:
-        network.quantizer(group).set(best_affine(histograms[group], *ranges[group]))
+        best = best_affine(histograms[group], *ranges[group], network.symmetric)
+        network.quantizer(group).set(best)
     return network
 
 
@@ -68,7 +70,7 @@ def _even_out_gem(network: FakeQuantNetwork, pictures: list[Tensor]) -> None:
         return
     source = network.gem.source.name
     seen = [values[source].amax(dim=(0, 2, 3)) for values in _maps(network, pictures)]
-    layer = network.layer(source)
+    layer = cast(FakeQuantConvolution, network.layer(source))
     network.place_gain *= even_out(layer.weight, layer.bias, torch.stack(seen).amax(dim=0))
 
 
@@ -79,19 +81,26 @@ def _maps(network: FakeQuantNetwork, pictures: list[Tensor]) -> Iterable[dict[st
         yield network.real(batch.to(device))
 
 
-def best_affine(histogram: NDArray[np.float64], low: float, high: float) -> Affine:
+def best_affine(
+    histogram: NDArray[np.float64], low: float, high: float, symmetric: bool = False
+) -> Affine:
     """The parameters with the least squared error on a histogram.
 
     Args:
         histogram: counts [bins] of equal width over [low, high].
         low, high: the range seen; low is at most 0 and high at least 0.
+        symmetric: whether the zero point is to be 0.
     """
     if low == high:
-        return affine_from_range(low, high)
+        return Affine(np.float32(1), 0) if symmetric else affine_from_range(low, high)
     centers = low + (np.arange(len(histogram)) + 0.5) * (high - low) / len(histogram)
-    lows = CLIPS * low if low < 0 else np.zeros(1)
-    highs = CLIPS * high if high > 0 else np.zeros(1)
-    tried = [affine_from_range(a, b) for a in lows for b in highs if a < b]
+    if symmetric:
+        steps = CLIPS * max(-low, high) / INT8_MAX
+        tried = [Affine(np.float32(max(step, SMALLEST_SCALE)), 0) for step in steps]
+    else:
+        lows = CLIPS * low if low < 0 else np.zeros(1)
+        highs = CLIPS * high if high > 0 else np.zeros(1)
+        tried = [affine_from_range(a, b) for a in lows for b in highs if a < b]
     errors = [_squared_error(histogram, centers, affine) for affine in tried]
     return tried[int(np.argmin(errors))]
 

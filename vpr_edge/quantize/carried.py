@@ -35,9 +35,10 @@ def tflite_differences(tflite_path: Path, model: Int8Model) -> list[str]:
             found.append(f"{node.name}: the file has no tensor of this name.")
             continue
         found += _activation(node, subgraph.tensors[index], model.activations[node.name])
-        if node.op in CONVOLUTIONS:
+        if node.name in model.layers:
             parts = [subgraph.tensors[i] for i in writers[index].inputs[1:3]]
-            found += _convolution(node, parts, file.buffers, model)
+            compare = _convolution if node.op in CONVOLUTIONS else _constants
+            found += compare(node, parts, file.buffers, model)
     return found
 
 
@@ -78,6 +79,22 @@ def _convolution(node: Node, parts: list[Any], buffers: list[Any], model: Int8Mo
         "biases": (_data(bias, buffers, np.int32), layer.bias),
         "bias scales": (np.asarray(bias.quantization.scale), model.bias_scale(node)),
     }
+    return _unequal(node, pairs)
+
+
+def _constants(node: Node, parts: list[Any], buffers: list[Any], model: Int8Model) -> list[str]:
+    layer, tensor = model.layers[node.name], parts[0]
+    return _unequal(
+        node,
+        {
+            "constants": (_data(tensor, buffers, np.int8), layer.weight.transpose(0, 2, 3, 1)),
+            "scales": (np.asarray(tensor.quantization.scale), layer.weight_scale),
+            "zero points": (np.asarray(tensor.quantization.zeroPoint), np.zeros(1, np.int64)),
+        },
+    )
+
+
+def _unequal(node: Node, pairs: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> list[str]:
     return [
         f"{node.name}: the {what} of the file differ from the checkpoint's."
         for what, (stored, expected) in pairs.items()

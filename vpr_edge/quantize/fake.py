@@ -6,18 +6,20 @@ one set of parameters. What is rounded where is in `quantize.passes`.
 """
 
 import math
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpr_edge.models.graph import CONVOLUTIONS, SAME_PARAMETERS, Graph, Node
-from vpr_edge.models.network import Convolution, Network, activate, rearrange
+from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Graph, Node
+from vpr_edge.models.network import Constants, Convolution, Network, activate, rearrange
 from vpr_edge.models.zoo import NetworkConfig
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.arithmetic import SMALLEST_SCALE
-from vpr_edge.quantize.gem import find_gem
+from vpr_edge.quantize.even import even_channels
+from vpr_edge.quantize.gem import find_gem, with_cubes
 from vpr_edge.quantize.model import Affine, Int8Layer, Int8Model
 from vpr_edge.quantize.passes import QuantizedWeights, compute, convolve_float
 from vpr_edge.quantize.straight_through import round_through, scale_gradient
@@ -50,6 +52,21 @@ class FakeQuantConvolution(nn.Module):
         )
 
 
+class FakeQuantConstants(nn.Module):
+    """Learned constants [1, C, rows, columns] in real units, with one scale for all of them."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+
+    def quantized(self, input_scale: Tensor) -> QuantizedWeights:
+        """Symmetric integers from the live constants."""
+        with torch.no_grad():
+            scale = (self.weight.abs().amax().reshape(1) / WEIGHT_MAX).clamp_(min=SMALLEST_SCALE)
+        bias = torch.zeros(0, device=input_scale.device)
+        return QuantizedWeights(round_through(self.weight / scale), scale, bias)
+
+
 class ActivationQuantizer(nn.Module):
     """The int8 parameters of one group of maps: a learned scale and a fixed zero point.
 
@@ -58,7 +75,7 @@ class ActivationQuantizer(nn.Module):
 
     Args:
         elements: elements of the group's map in one image, for LSQ's gradient scale.
-        rectified: whether no value is negative: zero point -128.
+        rectified: whether no value is negative and zero points are free: zero point -128.
     """
 
     log_scale: Tensor
@@ -91,35 +108,42 @@ class FakeQuantNetwork(nn.Module):
 
     Args:
         network: the float network; its BatchNorm statistics are folded into the weights.
+        symmetric: whether every zero point but the image's is 0, as TensorRT demands.
 
     Attributes:
         integer_exact: whether forward values are TFLM's integers, dequantised; gradients are
             those of the fake-quantised pass either way.
-        layers: convolutions by node name.
-        quantizers: activation parameters by group (`Graph.parameter_groups`); set them with
-            `calibrate` before use.
+        layers: what has weights, by node name.
+        quantizers: activation parameters by group (`Graph.parameter_groups`), where they are
+            learned; set them with `calibrate` before use.
         gem: the nodes of a GeM head, or None.
         place_gain: factors [C] that undo the evening out of GeM's channels (`quantize.gem`).
     """
 
     place_gain: Tensor
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, symmetric: bool = False) -> None:
         super().__init__()
-        self.graph = network.graph
+        network = even_channels(network)
+        self.graph, self.symmetric = with_cubes(network.graph), symmetric
         self.integer_exact = False
         self.groups = self.graph.parameter_groups()
         self.layers = nn.ModuleDict()
-        for node in self.graph.convolutions():
-            layer = cast(Convolution, network.layers[node.name])
-            self.layers[node.name] = FakeQuantConvolution(*layer.folded())
+        for node in self.graph.weighted():
+            layer = cast(Convolution | Constants, network.layers[node.name])
+            self.layers[node.name] = (
+                FakeQuantConvolution(*layer.folded())
+                if isinstance(layer, Convolution)
+                else FakeQuantConstants(layer.weight.detach())
+            )
         self.gem = find_gem(self.graph)
         self.register_buffer("place_gain", torch.ones(self.gem.output.shape[0] if self.gem else 0))
+        self.fixed = fixed_groups(self.graph, self.groups, symmetric)
         self.quantizers = nn.ModuleDict()
         for group in dict.fromkeys(self.groups.values()):
             nodes = producers(self.graph, self.groups, group)
-            if group != self.graph.input.name:
-                rectified = all(node.activation != "none" for node in nodes)
+            if group not in self.fixed:
+                rectified = not symmetric and all(node.activation != "none" for node in nodes)
                 elements = max(math.prod(node.shape) for node in nodes)
                 self.quantizers[group] = ActivationQuantizer(elements, rectified)
 
@@ -143,7 +167,7 @@ class FakeQuantNetwork(nn.Module):
                 scales,
                 affines,
                 self.layer(node.name).quantized(scales[node.inputs[0]])
-                if node.op in CONVOLUTIONS
+                if node.name in self.layers
                 else None,
                 self.integer_exact,
             )
@@ -160,9 +184,11 @@ class FakeQuantNetwork(nn.Module):
         for node in self.graph.nodes[1:]:
             inputs = [values[name] for name in node.inputs]
             if node.op in CONVOLUTIONS:
-                layer = self.layer(node.name)
+                layer = cast(FakeQuantConvolution, self.layers[node.name])
                 y = convolve_float(node, inputs[0], layer.weight, layer.bias)
                 values[node.name] = activate(y, node.activation)
+            elif node.name in self.layers:
+                values[node.name] = inputs[0] * self.layer(node.name).weight
             else:
                 values[node.name] = rearrange(node, *inputs)
         return values
@@ -170,19 +196,20 @@ class FakeQuantNetwork(nn.Module):
     def scales(self) -> dict[str, Tensor]:
         """The scale of every node's map, float32 scalars, through which gradients flow."""
         device = next(self.parameters()).device
-        of_group = {self.graph.input.name: torch.tensor(IMAGE.scale, device=device)}
+        of_group = {
+            group: torch.tensor(affine.scale, device=device) for group, affine in self.fixed.items()
+        }
         of_group |= {group: self.quantizer(group).scale() for group in self.quantizers}
         return {name: of_group[group] for name, group in self.groups.items()}
 
     def affines(self) -> dict[str, Affine]:
         """The int8 parameters of every node's map: the very float32 that the pass computes with."""
-        of_group = {self.graph.input.name: IMAGE}
-        of_group |= {group: self.quantizer(group).affine() for group in self.quantizers}
+        of_group = self.fixed | {g: self.quantizer(g).affine() for g in self.quantizers}
         return {name: of_group[group] for name, group in self.groups.items()}
 
-    def layer(self, name: str) -> FakeQuantConvolution:
-        """The convolution of a node."""
-        return cast(FakeQuantConvolution, self.layers[name])
+    def layer(self, name: str) -> FakeQuantConvolution | FakeQuantConstants:
+        """The weights of a node."""
+        return cast(FakeQuantConvolution | FakeQuantConstants, self.layers[name])
 
     def quantizer(self, group: str) -> ActivationQuantizer:
         """The activation parameters of a group."""
@@ -192,6 +219,25 @@ class FakeQuantNetwork(nn.Module):
 def producers(graph: Graph, groups: dict[str, str], group: str) -> list[Node]:
     """The nodes of a group that compute values, rather than copy or average them."""
     return [n for n in graph.nodes if groups[n.name] == group and n.op not in SAME_PARAMETERS]
+
+
+def fixed_groups(graph: Graph, groups: dict[str, str], symmetric: bool) -> dict[str, Affine]:
+    """The groups whose parameters are not learned: the image's, and those that TFLite fixes.
+
+    Raises:
+        ValueError: a graph joins a map of fixed parameters with one of others.
+    """
+    fixed = {graph.input.name: IMAGE}
+    # A symmetric network is not for TFLite, whose fixed zero points TensorRT does not take.
+    for node in () if symmetric else graph.nodes:
+        if node.op in FIXED_PARAMETERS:
+            group = groups[node.name]
+            kinds = {FIXED_PARAMETERS.get(n.op) for n in producers(graph, groups, group)}
+            if len(kinds) != 1:
+                raise ValueError(f"{node.name} has fixed int8 parameters, and shares them")
+            scale, zero_point = FIXED_PARAMETERS[node.op]
+            fixed[group] = Affine(np.float32(scale), zero_point)
+    return fixed
 
 
 def to_int8_model(
@@ -204,14 +250,14 @@ def to_int8_model(
 
     Args:
         fake: trained or calibrated.
-        config: the configuration that `fake.graph` was built from.
+        config: the configuration of the float network.
         preprocessing: image to input.
         provenance: JSON-ready record.
     """
     affines = fake.affines()
     layers = {}
     with torch.no_grad():
-        for node in fake.graph.convolutions():
+        for node in fake.graph.weighted():
             layer = fake.layer(node.name)
             scale = torch.tensor(affines[node.inputs[0]].scale, device=layer.weight.device)
             q = layer.quantized(scale)
@@ -221,4 +267,5 @@ def to_int8_model(
                 q.bias.round().to(torch.int32).cpu().numpy(),
             )
     gain = fake.place_gain.cpu().numpy() if fake.gem else None
+    config = replace(config, learned_power=False)
     return Int8Model(config, affines, layers, preprocessing, provenance, gain)

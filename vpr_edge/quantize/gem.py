@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vpr_edge.models.graph import Graph, Node
+from vpr_edge.models.graph import Graph, GraphBuilder, Node
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,22 @@ def find_gem(graph: Graph) -> Gem | None:
             powers = {x.name: 1, square.name: 2, cube.name: 3, mean.name: 3}
             return Gem(x, mean, powers)
     return None
+
+
+def with_cubes(graph: Graph) -> Graph:
+    """The graph that is deployed: a GeM of learned power replaced by the mean of cubes."""
+    for position, node in enumerate(graph.nodes):
+        if node.op == "gem":
+            g, x = GraphBuilder(*graph.input.shape[1:]), graph[node.inputs[0]]
+            cube = g.mul("place_cube", g.mul("place_square", x, x), x)
+            nodes = (
+                *graph.nodes[:position],
+                *g.nodes[1:],
+                g.mean(node.name, cube),
+                *graph.nodes[position + 1 :],
+            )
+            return Graph(nodes, graph.outputs)
+    return graph
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vpr_edge.models.graph import CONVOLUTIONS, SAME_PARAMETERS, Node
+from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
 from vpr_edge.models.network import pad_same, rearrange
 from vpr_edge.quantize.arithmetic import (
     Multiplier,
@@ -21,11 +21,14 @@ from vpr_edge.quantize.arithmetic import (
     activation_range,
     add,
     add_parameters,
+    matmul_multiplier,
     mean_multiplier,
     multiply,
     output_multiplier,
+    quantize_multiplier,
     round_average,
 )
+from vpr_edge.quantize.functions import fixed_function
 from vpr_edge.quantize.model import Affine, Int8Model
 
 FLOAT32_EXACT = 1 << 24
@@ -82,7 +85,7 @@ def combine(
     """The operations without weights on centred integers.
 
     Args:
-        node: "add", "mul", "mean", a pool, or an operation that copies.
+        node: of an operation without weights.
         inputs: centred integers, float32.
         affines: parameters by node name.
         rounding: see `arithmetic.Rounding`.
@@ -98,8 +101,15 @@ def combine(
         total = functional.avg_pool2d(stored, node.kernel, node.stride, divisor_override=1)
         average = round_average(total.to(torch.int64), count).to(torch.float32)
         return average - output.zero_point
-    whole = [x.to(torch.int64) for x in inputs]
+    if node.op in FIXED_PARAMETERS:
+        return _fixed(node, inputs[0], affines[node.inputs[0]], output)
     scales = [affines[name].scale for name in node.inputs]
+    if node.op == "matmul":
+        # Float64 sums of these integers are exact.
+        total = rearrange(node, *(x.to(torch.float64) for x in inputs))
+        factor = matmul_multiplier(scales[0], scales[1], output.scale)
+        return requantize(total, factor, low, high, rounding)
+    whole = [x.to(torch.int64) for x in inputs]
     if node.op == "add":
         a, b = (affines[name] for name in node.inputs)
         parameters = add_parameters(a, b, output)
@@ -108,11 +118,23 @@ def combine(
     if node.op == "mul":
         factor = output_multiplier(scales[0], scales[1], output.scale)
         return requantize(whole[0] * whole[1], factor, low, high, rounding)
+    if node.op == "sum":
+        factor = quantize_multiplier(float(scales[0]) / float(output.scale))
+        return requantize(whole[0].sum(dim=(2, 3), keepdim=True), factor, low, high, rounding)
     if node.op == "mean":
         count = inputs[0].shape[2] * inputs[0].shape[3]
         factor = mean_multiplier(scales[0], output.scale, count)
         return requantize(whole[0].sum(dim=(2, 3), keepdim=True), factor, low, high, rounding)
     raise ValueError(f"unknown operation {node.op!r}")
+
+
+def _fixed(node: Node, x: Tensor, source: Affine, output: Affine) -> Tensor:
+    """An operation whose output parameters the specification fixes; rows are pixels."""
+    stored = x.permute(0, 2, 3, 1).to(torch.int64) + source.zero_point
+    rows = stored.reshape(-1, stored.shape[3]).cpu().numpy()
+    found = torch.from_numpy(fixed_function(node.op, rows, source) - output.zero_point)
+    found = found.to(x.device, torch.float32).reshape(stored.shape)
+    return found.permute(0, 3, 1, 2)
 
 
 def centered_range(activation: str, affine: Affine) -> tuple[int, int]:
@@ -130,7 +152,7 @@ class IntegerNetwork:
 
     Attributes:
         graph: what is executed.
-        constants: weights and biases of the convolutions, integers in float32 and float64.
+        constants: weights and biases, integers in float32 and float64.
     """
 
     def __init__(self, model: Int8Model, rounding: Rounding = "double") -> None:
@@ -142,7 +164,7 @@ class IntegerNetwork:
                 torch.from_numpy(model.layers[node.name].weight.astype(np.float32)),
                 torch.from_numpy(model.layers[node.name].bias.astype(np.float64)),
             )
-            for node in self.graph.convolutions()
+            for node in self.graph.weighted()
         }
 
     def run(
@@ -188,12 +210,16 @@ class IntegerNetwork:
     def compute(self, node: Node, inputs: list[Tensor]) -> Tensor:
         """One operation on centred integers [N, C, H, W] in float32."""
         affines = self.model.activations
-        if node.op not in CONVOLUTIONS:
+        if node.name not in self.constants:
             return combine(node, inputs, affines, self.rounding)
         affine = affines[node.name]
         weight_scale = self.model.layers[node.name].weight_scale
         factor = output_multiplier(affines[node.inputs[0]].scale, weight_scale, affine.scale)
-        total = convolve(node, inputs[0], *self.constants[node.name])
+        weight, bias = self.constants[node.name]
+        if node.op in CONVOLUTIONS:
+            total = convolve(node, inputs[0], weight, bias)
+        else:
+            total = inputs[0] * weight
         return requantize(total, factor, *centered_range(node.activation, affine), self.rounding)
 
     def _stored(self, name: str, centered: Tensor) -> NDArray[np.int8]:

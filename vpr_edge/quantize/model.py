@@ -31,7 +31,13 @@ class Affine:
 
 @dataclass(frozen=True)
 class Int8Layer:
-    """A convolution: weight int8 [O, I, kh, kw], weight_scale float32 [O], bias int32 [O]."""
+    """A convolution, or learned constants.
+
+    Attributes:
+        weight: int8 [O, I, kh, kw] or [1, C, rows, columns].
+        weight_scale: float32 [O] or [1].
+        bias: int32 [O], or empty for constants.
+    """
 
     weight: NDArray[np.int8]
     weight_scale: NDArray[np.float32]
@@ -45,7 +51,7 @@ class Int8Model:
     Attributes:
         config: the network.
         activations: parameters of every node's output tensor.
-        layers: convolutions by node name.
+        layers: convolutions and learned constants by node name.
         preprocessing: image to input.
         provenance: JSON-ready record of where the numbers come from.
         place_gain: float32 [C], factors of the place vector's channels after the root, or None
@@ -108,7 +114,7 @@ class Int8Model:
                     t[f"{node.name}.weight_scale"],
                     t[f"{node.name}.bias"],
                 )
-                for node in checkpoint.graph.convolutions()
+                for node in checkpoint.graph.weighted()
             }
         except KeyError as error:
             raise CheckpointError(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vpr_edge.models.graph import CONVOLUTIONS, SAME_PARAMETERS, Node
+from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
 from vpr_edge.models.network import pad_same, rearrange
 from vpr_edge.quantize import integer
 from vpr_edge.quantize.arithmetic import output_multiplier
@@ -23,7 +23,10 @@ from vpr_edge.quantize.straight_through import replace_value, round_clamp
 
 @dataclass(frozen=True)
 class QuantizedWeights:
-    """A convolution on the integer grid: integers in float32, and the weights' scale [O]."""
+    """Weights on the integer grid: integers in float32, and their scale [O], or [1] of constants.
+
+    The bias of constants is empty.
+    """
 
     weight: Tensor
     weight_scale: Tensor
@@ -45,7 +48,7 @@ def compute(
         inputs: centred integers [N, C, H, W], float32.
         scales: float32 scalars by node name, through which gradients may flow.
         affines: the same scales as numbers, and the zero points.
-        weights: a convolution's integers and scale; else None.
+        weights: integers and scale of a convolution or of learned constants; else None.
         exact: whether results are rounded as TFLM rounds them, bit for bit, or ideally (half to
             even); gradients are the same.
 
@@ -66,8 +69,11 @@ def compute(
             return round_clamp(y, *limits)
         return replace_value(y, integer.combine(node, inputs, affines), *limits)
     factor = scales[node.inputs[0]] * weights.weight_scale / scales[node.name]
-    convolve = integer.convolve if exact else convolve_float
-    total = convolve(node, inputs[0], weights.weight, weights.bias)
+    if node.op in CONVOLUTIONS:
+        convolve = integer.convolve if exact else convolve_float
+        total = convolve(node, inputs[0], weights.weight, weights.bias)
+    else:
+        total = inputs[0] * weights.weight
     y = (total * factor[:, None, None]).to(torch.float32)
     if not exact:
         return round_clamp(y, *limits)
@@ -84,13 +90,18 @@ def convolve_float(node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tenso
 
 
 def _in_steps(node: Node, inputs: list[Tensor], scales: Mapping[str, Tensor]) -> Tensor:
-    """Add, mul and mean of centred integers, in steps of the output."""
+    """An operation without weights on centred integers, in steps of the output."""
     output = scales[node.name]
     factors = [scales[name] for name in node.inputs]
+    if node.op == "l2_normalize":
+        # TFLM takes lengths below a step for one; so does the gradient of a pixel of zeros.
+        return functional.normalize(inputs[0], dim=1, eps=1.0) / output
+    if node.op in FIXED_PARAMETERS:
+        return rearrange(node, inputs[0] * factors[0]) / output
     if node.op == "add":
         return inputs[0] * (factors[0] / output) + inputs[1] * (factors[1] / output)
-    if node.op == "mul":
-        return inputs[0] * inputs[1] * (factors[0] * factors[1] / output)
+    if node.op in ("mul", "matmul"):
+        return rearrange(node, *inputs) * (factors[0] * factors[1] / output)
     return rearrange(node, *inputs) * (factors[0] / output)
 
 
@@ -100,7 +111,7 @@ class RoundedNetwork(integer.IntegerNetwork):
     def compute(self, node: Node, inputs: list[Tensor]) -> Tensor:
         """One operation on centred integers [N, C, H, W] in float32."""
         weights = None
-        if node.op in CONVOLUTIONS:
+        if node.name in self.constants:
             weight, bias = self.constants[node.name]
             scale = torch.from_numpy(self.model.layers[node.name].weight_scale)
             weights = QuantizedWeights(weight, scale, bias.to(torch.float32))

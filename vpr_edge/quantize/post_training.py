@@ -16,7 +16,10 @@ from vpr_edge.quantize.model import Int8Model
 
 
 def post_training(
-    checkpoint: Path, images: Sequence[NDArray[np.uint8]], provenance: dict[str, Any]
+    checkpoint: Path,
+    images: Sequence[NDArray[np.uint8]],
+    provenance: dict[str, Any],
+    symmetric: bool = False,
 ) -> Int8Model:
     """Quantise a float checkpoint by calibration alone.
 
@@ -24,6 +27,7 @@ def post_training(
         checkpoint: of kind "float".
         images: pictures uint8 [H, W, 3] of any size.
         provenance: JSON-ready record of where the pictures come from.
+        symmetric: see `FakeQuantNetwork`.
 
     Raises:
         CheckpointError: the checkpoint is not a float one.
@@ -36,5 +40,5 @@ def post_training(
         for image in images
     ]
     batches = [torch.stack(fitted[start : start + 16]) for start in range(0, len(fitted), 16)]
-    fake = calibrate(FakeQuantNetwork(network), batches)
+    fake = calibrate(FakeQuantNetwork(network, symmetric), batches)
     return to_int8_model(fake, source.config, source.preprocessing, provenance)

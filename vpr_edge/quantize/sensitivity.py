@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vpr_edge.models.graph import Node
 from vpr_edge.models.network import Network
 from vpr_edge.quantize.arithmetic import INT8_MAX, INT8_MIN
+from vpr_edge.quantize.even import even_channels
 from vpr_edge.quantize.gem import find_gem
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.model import Affine, Int8Model
@@ -46,11 +47,13 @@ def layer_errors(
     Returns:
         A row for each node in order of execution, the input first.
     """
+    # In the units of the int8 form, channel by channel.
+    network = even_channels(network)
     names = tuple(node.name for node in network.graph.nodes)
     with torch.no_grad():
         real = network(torch.from_numpy(model.preprocessing.to_float(images)), names)
     stored = IntegerNetwork(model).run(images, names)
-    gem = find_gem(network.graph)
+    gem = find_gem(model.graph)
     rows = []
     for node in network.graph.nodes:
         gain: NDArray[np.float32] | float = 1.0

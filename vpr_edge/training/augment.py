@@ -88,11 +88,19 @@ def apply_homography(homographies: Tensor, points: Tensor) -> Tensor:
     return mapped[..., :2] / torch.where(depth.abs() < 1e-6, torch.full_like(depth, 1e-6), depth)
 
 
-def view(images: Tensor, homographies: Tensor, height: int, width: int) -> Tensor:
-    """Sample pictures [N, 3, H, W] at `homographies` of a height x width grid; edges are mirrored.
+def view(
+    images: Tensor, homographies: Tensor, height: int, width: int, mode: str = "bilinear"
+) -> Tensor:
+    """Sample pictures [N, C, H, W] at `homographies` of a height x width grid; edges are mirrored.
+
+    Args:
+        images: what is looked at.
+        homographies: of normalised coordinates, view to picture, [N, 3, 3].
+        height, width: of the view.
+        mode: "bilinear", or "nearest" for maps whose values do not mix.
 
     Returns:
-        [N, 3, height, width].
+        [N, C, height, width].
     """
     rows = (torch.arange(height) + 0.5) * (2 / height) - 1
     columns = (torch.arange(width) + 0.5) * (2 / width) - 1
@@ -100,5 +108,5 @@ def view(images: Tensor, homographies: Tensor, height: int, width: int) -> Tenso
     points = torch.stack([x, y], -1).view(1, -1, 2).expand(len(images), -1, -1)
     grid = apply_homography(homographies, points).view(-1, height, width, 2)
     return functional.grid_sample(
-        images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        images, grid, mode=mode, padding_mode="reflection", align_corners=False
     )

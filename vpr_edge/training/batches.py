@@ -1,21 +1,24 @@
 """What one training step sees: views of places, warped photographs, labelled pictures."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from vpr_edge.preprocessing import Preprocessing
-from vpr_edge.training.augment import apply_homography, photometric, random_homographies, view
+from vpr_edge.training.augment import photometric, random_homographies, view
+from vpr_edge.training.mining import HardNegatives
 from vpr_edge.training.recipe import Recipe
 from vpr_edge.training.sources import Images, LabelledSource, PlaceSource
-from vpr_edge.training.teacher import DistillationTargets
+from vpr_edge.training.teacher import DistillationTargets, KeypointTargets
 
 SHARED_TARGET = ("nordland", "town")
 """Sources whose pairs differ by season or light: both pictures learn the mean of their targets."""
+RENDERED = "town"
+"""The source whose pictures no camera took."""
 KEYPOINT_LIGHT = 0.2
 """Strength of re-lighting for keypoints: positions are learned from detail, which more hides."""
 
@@ -30,6 +33,7 @@ class Data:
         maps: the teacher's maps for each place source; empty without a teacher.
         targets: what is distilled from the maps; None without a teacher.
         photographs: uint8 [M, H, W, 3], for keypoints; full size where there are any.
+        keypoints: the keypoint teacher's maps of the photographs; None without one.
         labelled: labelled sources, taken from by the recipe's shares.
     """
 
@@ -38,29 +42,94 @@ class Data:
     maps: tuple[NDArray[np.float16], ...]
     targets: DistillationTargets | None
     photographs: Images
+    keypoints: KeypointTargets | None
     labelled: tuple[LabelledSource, ...]
 
 
-@dataclass(frozen=True)
-class PlaceBatch:
-    """Images [2P, 3, H, W] (first all first pictures of the pairs), what InfoNCE leaves out
-    (bool [P, P]), and teacher targets (maps, place target, whether known [2P]) or None."""
+# Named tuples: torch and Fabric move and cast what lies in them.
+
+
+class PlaceBatch(NamedTuple):
+    """Pictures of places.
+
+    Attributes:
+        images: [2P, 3, H, W], first all first pictures of the pairs.
+        ignore: bool [P, P], what is neither positive nor negative.
+        rendered: bool [2P].
+        targets: the teacher's maps and its place target, or None.
+    """
 
     images: Tensor
     ignore: Tensor
+    rendered: Tensor
     targets: tuple[Tensor, Tensor] | None
 
 
-@dataclass(frozen=True)
-class KeypointBatch:
-    """Two views [K, 3, H, W], the same before they were re-lit, and the homographies of pixel
-    positions from a to b [K, 3, 3]."""
+class TaughtViews(NamedTuple):
+    """What a keypoint teacher says of two views.
+
+    Attributes:
+        score_a, score_b: its scores in the views, [K, 1, H, W].
+        descriptor: its descriptors of the photographs, [K, C, h, w].
+        to_a, to_b: homographies of normalised coordinates, view to photograph, [K, 3, 3].
+    """
+
+    score_a: Tensor
+    score_b: Tensor
+    descriptor: Tensor
+    to_a: Tensor
+    to_b: Tensor
+
+
+class KeypointBatch(NamedTuple):
+    """Two views of photographs.
+
+    Attributes:
+        a, b: [K, 3, H, W].
+        clean_a, clean_b: the same before they were re-lit.
+        a_to_b: homographies of pixel positions, [K, 3, 3].
+        taught: what the keypoint teacher says, or None.
+    """
 
     a: Tensor
     b: Tensor
     clean_a: Tensor
     clean_b: Tensor
     a_to_b: Tensor
+    taught: TaughtViews | None
+
+
+class LabelledBatch(NamedTuple):
+    """Pictures [N, 3, H, W], classes int64 [N, H, W], depth in metres float32 [N, H, W] (0 where
+    unknown), and whether each is rendered, bool [N]."""
+
+    images: Tensor
+    labels: Tensor
+    depth: Tensor
+    rendered: Tensor
+
+
+class StepBatch(NamedTuple):
+    """What one step sees; None where a recipe's batch has none of it."""
+
+    places: PlaceBatch | None
+    keypoints: KeypointBatch | None
+    labelled: LabelledBatch | None
+
+
+def draw_batch(
+    data: Data, recipe: Recipe, step: int, rank: int = 0, hard: HardNegatives | None = None
+) -> StepBatch:
+    """Draw what a step sees: it depends on the seed, the step and the device's rank alone."""
+    # The first device draws what a single one would.
+    rng = np.random.default_rng([recipe.seed, step, *([rank] if rank else [])])
+    g = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step + rank * 7_368_787)
+    size = recipe.batch
+    return StepBatch(
+        place_batch(data, recipe, rng, g, hard) if size.place_pairs else None,
+        keypoint_batch(data, size.keypoint_pairs, rng, g) if size.keypoint_pairs else None,
+        segmentation_batch(data, recipe, rng, g) if size.segmentation else None,
+    )
 
 
 def _tensor(images: Images) -> Tensor:
@@ -68,15 +137,27 @@ def _tensor(images: Images) -> Tensor:
 
 
 def place_batch(
-    data: Data, recipe: Recipe, rng: np.random.Generator, g: torch.Generator
+    data: Data,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    g: torch.Generator,
+    hard: HardNegatives | None = None,
 ) -> PlaceBatch:
-    """Draw pairs from the sources by their shares, lightly moved and strongly re-lit."""
+    """Draw pairs from the sources by their shares, lightly moved and strongly re-lit.
+
+    With hard negatives, half of a source's pairs are places that look like those of the other half.
+    """
     shares = np.array([recipe.sources[source.name] for source in data.places])
     counts = rng.multinomial(recipe.batch.place_pairs, shares / shares.sum())
     images: list[Images] = []
-    tracks, positions, guards, targets = [], [], [], []
+    tracks, positions, guards, targets, rendered = [], [], [], [], []
     for number, (source, count) in enumerate(zip(data.places, counts, strict=True)):
-        pairs = source.pairs[rng.integers(len(source.pairs), size=count)]
+        free = count - count // 2 if hard else count
+        pairs = source.pairs[rng.integers(len(source.pairs), size=free)]
+        if hard:
+            alike = hard.alike(number, pairs[: count // 2, 0], len(source.pairs), rng)
+            pairs = np.concatenate([pairs, source.pairs[alike]])
+        rendered.append(np.full(count, source.name == RENDERED))
         swap = rng.random(count) < 0.5
         pairs[swap] = pairs[swap, ::-1]
         images.append(source.images[pairs])
@@ -100,14 +181,16 @@ def place_batch(
         known = data.targets(joined.reshape(-1, *joined.shape[2:]))
     # From hardly to strongly re-lit: the teacher's maps are of the picture as it is.
     strength = torch.rand(len(x), 1, 1, 1, generator=g)
-    return PlaceBatch(photometric(x, g, strength), ignore, known)
+    flags = torch.from_numpy(np.tile(np.concatenate(rendered), 2))
+    return PlaceBatch(photometric(x, g, strength), ignore, flags, known)
 
 
 def keypoint_batch(
     data: Data, count: int, rng: np.random.Generator, g: torch.Generator
 ) -> KeypointBatch:
     """Draw photographs and two random views of each."""
-    x = _tensor(data.photographs[rng.integers(len(data.photographs), size=count)])
+    chosen = rng.integers(len(data.photographs), size=count)
+    x = _tensor(data.photographs[chosen])
     height, width = data.fit.height, data.fit.width
     # A common window of the photograph at a random scale, then a homography for each view.
     window = torch.eye(3).repeat(count, 1, 1)
@@ -123,7 +206,17 @@ def keypoint_batch(
     a_to_b = torch.linalg.inv(to_b @ pixels) @ to_a @ pixels
     clean_a, clean_b = view(x, to_a, height, width), view(x, to_b, height, width)
     a, b = (photometric(seen, g, KEYPOINT_LIGHT) for seen in (clean_a, clean_b))
-    return KeypointBatch(a, b, clean_a, clean_b, a_to_b)
+    taught = None
+    if data.keypoints:
+        score = torch.from_numpy(data.keypoints.score[chosen].astype(np.float32))[:, None]
+        taught = TaughtViews(
+            view(score, to_a, height, width),
+            view(score, to_b, height, width),
+            torch.from_numpy(data.keypoints.descriptor[chosen].astype(np.float32)),
+            to_a,
+            to_b,
+        )
+    return KeypointBatch(a, b, clean_a, clean_b, a_to_b, taught)
 
 
 def labelled_shares(data: Data, recipe: Recipe) -> NDArray[np.float64]:
@@ -134,32 +227,31 @@ def labelled_shares(data: Data, recipe: Recipe) -> NDArray[np.float64]:
 
 def segmentation_batch(
     data: Data, recipe: Recipe, rng: np.random.Generator, g: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Draw labelled pictures, zoomed and mirrored together with their labels.
-
-    Returns:
-        images [N, 3, H, W] and labels int64 [N, H, W].
-    """
-    images, labels = [], []
+) -> LabelledBatch:
+    """Draw labelled pictures, zoomed and mirrored together with their labels and depth."""
+    images, labels, depths, rendered = [], [], [], []
     counts = rng.multinomial(recipe.batch.segmentation, labelled_shares(data, recipe))
     for source, count in zip(data.labelled, counts, strict=True):
         index = rng.integers(len(source.images), size=count)
         images.append(source.images[index])
         labels.append(source.labels[index])
+        unknown = np.zeros(labels[-1].shape, np.float32)
+        depths.append(unknown if source.depth is None else source.depth[index])
+        rendered.append(np.full(count, source.name == RENDERED))
     x = _tensor(np.concatenate(images))
-    y = torch.from_numpy(np.concatenate(labels)).float()[:, None]
+    y = torch.from_numpy(np.stack([np.concatenate(labels), np.concatenate(depths)], 1)).float()
     h = random_homographies(g, len(x), 0.25)
     h[:, 2, :2] = 0.0
     mirror = torch.where(torch.rand(len(x), generator=g) < 0.5, -1.0, 1.0)
     h[:, 0] *= mirror[:, None]
     size = (data.fit.height, data.fit.width)
     x = view(x, h, *size)
-    rows = (torch.arange(size[0]) + 0.5) * (2 / size[0]) - 1
-    columns = (torch.arange(size[1]) + 0.5) * (2 / size[1]) - 1
-    v, u = torch.meshgrid(rows, columns, indexing="ij")
-    points = torch.stack([u, v], -1).view(1, -1, 2).expand(len(x), -1, -1)
-    grid = apply_homography(h, points).view(len(x), *size, 2)
-    moved = functional.grid_sample(
-        y, grid, mode="nearest", padding_mode="reflection", align_corners=False
+    moved = view(y, h, *size, mode="nearest")
+    # A zoomed picture is one taken from nearer by.
+    nearer = torch.linalg.det(h[:, :2, :2]).abs().sqrt().view(-1, 1, 1)
+    return LabelledBatch(
+        photometric(x, g, 0.4),
+        moved[:, 0].long(),
+        moved[:, 1] * nearer,
+        torch.from_numpy(np.concatenate(rendered)),
     )
-    return photometric(x, g, 0.4), moved[:, 0].long()

@@ -1,19 +1,21 @@
-"""Reads every source of a recipe into memory, and the teacher's targets for it."""
+"""Reads every source of a recipe into memory, and the teachers' targets for it."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vpr_edge.datasets.town import default_cache, load_split, render_town
+from vpr_edge.datasets.town import TownSplit, default_cache, load_split, render_town
 from vpr_edge.errors import DataError
-from vpr_edge.models.zoo import NetworkConfig
+from vpr_edge.models.config import NetworkConfig
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.training.batches import Data
 from vpr_edge.training.recipe import Recipe
+from vpr_edge.training.schedule import ever_used
 from vpr_edge.training.sources import (
+    Images,
+    LabelledSource,
+    PlaceSource,
     camvid_labelled,
+    folder_labelled,
     nordland_places,
     photograph_places,
     tower_places,
@@ -21,7 +23,7 @@ from vpr_edge.training.sources import (
     town_places,
     training_photographs,
 )
-from vpr_edge.training.teacher import DistillationTargets, teacher_maps
+from vpr_edge.training.teacher import DistillationTargets, keypoint_targets, teacher_maps
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,6 +47,7 @@ def load_data(
     Raises:
         DataError: a source is unknown or not there.
         ToolMissingError: the teacher or the renderer is not installed.
+        ModelError: a teacher's file cannot be used.
     """
     fit = Preprocessing(config.height, config.width)
     names = [name for name, share in recipe.sources.items() if share > 0]
@@ -57,40 +60,74 @@ def load_data(
     def told(what: str) -> Callable[[int, int], None] | None:
         return (lambda done, total: progress(what, done, total)) if progress else None
 
-    places, labelled = [], []
-    photographs = None
-    for name in names:
-        if name == "town":
-            rendered = town or render_town(default_cache(), progress=told("town"))
-            split = load_split(rendered, "train")
-            places.append(town_places(split, fit))
-            labelled.append(town_labelled(split, fit))
-        elif root and name == "nordland":
-            places.append(nordland_places(root, fit))
-        elif root and name == "tower":
-            places.append(tower_places(root, fit))
-        elif root and name == "photographs":
-            photographs = training_photographs(root)
-            places.append(photograph_places(photographs, fit))
-        else:
-            raise DataError(
-                f"the recipe names an unknown source {name!r}; known are town, nordland, tower "
-                "and photographs."
-            )
-    if root and (root / "camvid").is_dir():
-        labelled.append(camvid_labelled(root, fit))
-    labelled = [source for source in labelled if recipe.labelled.get(source.name, 0.0) > 0]
-    if not labelled:
-        raise DataError(
-            "no labelled pictures: keep the town among sources and labelled, or add CamVid."
-        )
+    split: TownSplit | None = None
+    if "town" in names:
+        split = load_split(town or render_town(default_cache(), progress=told("town")), "train")
+    photographs = training_photographs(root) if root and "photographs" in names else None
+    places = tuple(_places(name, root, split, photographs, fit) for name in names)
     if photographs is None:
         photographs = places[0].images
-    maps: tuple[NDArray[np.float16], ...] = ()
-    targets = None
-    if recipe.teacher:
-        maps = tuple(
-            teacher_maps(source.images, told(f"teacher on {source.name}")) for source in places
+    maps = tuple(
+        teacher_maps(
+            recipe.teacher, recipe.teacher_input, source.name, source.images,
+            told(f"teacher on {source.name}"),
         )
-        targets = DistillationTargets(list(maps), config.place_channels)
-    return Data(fit, tuple(places), maps, targets, photographs, tuple(labelled))
+        for source in places
+        if recipe.teacher
+    )  # fmt: skip
+    return Data(
+        fit,
+        places,
+        maps,
+        DistillationTargets(list(maps), config.place_channels) if maps else None,
+        photographs,
+        keypoint_targets(
+            recipe.keypoint_teacher,
+            recipe.teacher_input,
+            photographs,
+            told("keypoint teacher"),
+        )
+        if recipe.keypoint_teacher
+        else None,
+        _labelled(recipe, root, split, fit),
+    )
+
+
+def _places(
+    name: str,
+    root: Path | None,
+    split: TownSplit | None,
+    photographs: Images | None,
+    fit: Preprocessing,
+) -> PlaceSource:
+    if name == "town" and split:
+        return town_places(split, fit)
+    if name == "photographs" and photographs is not None:
+        return photograph_places(photographs, fit)
+    if name == "nordland" and root:
+        return nordland_places(root, fit)
+    if name == "tower" and root:
+        return tower_places(root, fit)
+    raise DataError(
+        f"the recipe names an unknown source {name!r}; known are town, nordland, tower "
+        "and photographs."
+    )
+
+
+def _labelled(
+    recipe: Recipe, root: Path | None, split: TownSplit | None, fit: Preprocessing
+) -> tuple[LabelledSource, ...]:
+    """Labelled pictures: the town's where it is a source, CamVid's where it is there, folders."""
+    names = [name for name, share in recipe.labelled.items() if share > 0]
+    found = []
+    if "town" in names and split:
+        found.append(town_labelled(split, fit, ever_used(recipe.weights.depth)))
+    if "camvid" in names and root and (root / "camvid").is_dir():
+        found.append(camvid_labelled(root, fit))
+    found += [folder_labelled(name, fit) for name in names if name not in ("town", "camvid")]
+    if recipe.batch.segmentation and not found:
+        raise DataError(
+            "no labelled pictures: keep the town among sources and labelled, add CamVid, or set "
+            "batch.segmentation to 0."
+        )
+    return tuple(found)

@@ -1,69 +1,54 @@
-"""The training loop: one step is a place, a keypoint and a segmentation batch through one backbone.
+"""The training loop.
 
 A run folder holds `recipe.json` (resolved), `state.pt` (to resume), TensorBoard events, and at the
 end `checkpoint.safetensors`. The draws of a step depend on the seed and the step's number alone, so
 a resumed run continues as if it had not stopped.
 """
 
-import math
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 
-from vpr_edge.files import atomic_file, write_json
-from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
+from vpr_edge.errors import CheckpointError
+from vpr_edge.files import write_json
+from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from vpr_edge.models.network import Network
-from vpr_edge.models.zoo import NetworkConfig, build_graph, network_config
-from vpr_edge.preprocessing import Preprocessing
-from vpr_edge.quantize.calibrate import calibrate
-from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
-from vpr_edge.training import losses
-from vpr_edge.training.batches import (
-    Data,
-    keypoint_batch,
-    labelled_shares,
-    place_batch,
-    segmentation_batch,
+from vpr_edge.quantize.fake import FakeQuantNetwork
+from vpr_edge.training.batches import Data, StepBatch, draw_batch
+from vpr_edge.training.freeze import freeze_layers, frozen_layers
+from vpr_edge.training.hardware import Hardware, launch
+from vpr_edge.training.mining import HardNegatives, mine
+from vpr_edge.training.network import (
+    finished_checkpoint,
+    quantized_network,
+    recipe_config,
+    starting_network,
 )
+from vpr_edge.training.prefetch import Prefetcher
 from vpr_edge.training.recipe import Recipe
-from vpr_edge.training.teacher import CHANNELS
+from vpr_edge.training.run_log import RunLog
+from vpr_edge.training.run_state import CHECKPOINT, STATE, RunState, load_state, save_state
+from vpr_edge.training.schedule import ever_used, learning_rate
+from vpr_edge.training.step import SealedBatch, Step, weights_at
+from vpr_edge.training.validation import describe, hold_out, inference, judge
 
-DISTILLED_NODE = "place_mix_pointwise"
-KEYPOINT_NODE = "keypoint_pointwise"
-OUTPUTS = ("place", "score", "location", "descriptor", "segmentation")
-KEYPOINT_OUTPUTS = ("score", "location", "descriptor", KEYPOINT_NODE)
+LARGEST_GRADIENT = 5.0
 Report = Callable[[int, dict[str, float]], None]
 
 
-class _Model(nn.Module):
-    """The network, and what only training needs.
-
-    Attributes:
-        network: what is trained.
-        lift: lifts features to the teacher's maps.
-        inside: tells from a cell's features which of its pixels is the keypoint.
-    """
-
-    def __init__(self, network: nn.Module, config: NetworkConfig) -> None:
-        super().__init__()
-        graph = build_graph(config)
-        self.network = network
-        self.lift = nn.Conv2d(graph[DISTILLED_NODE].shape[0], CHANNELS, 1)
-        self.inside = nn.Conv2d(graph[KEYPOINT_NODE].shape[0], losses.CELL**2, 1)
-
-    def forward(self, images: Tensor, keep: tuple[str, ...]) -> dict[str, Tensor]:
-        return self.network(images, keep)
-
-
-def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None) -> Path:
+def train(
+    recipe: Recipe,
+    folder: Path,
+    data: Data,
+    report: Report | None = None,
+    hardware: Hardware | None = None,
+    wandb_project: str = "",
+) -> Path:
     """Run a recipe, resuming where the folder's last state left off.
 
     Args:
@@ -71,201 +56,202 @@ def train(recipe: Recipe, folder: Path, data: Data, report: Report | None = None
         folder: of the run; made.
         data: from `training.data.load_data`.
         report: called every `log_every` steps with the step and the losses.
+        hardware: devices and number format; by default one device in float32.
+        wandb_project: also report there.
 
     Returns:
         The path of the checkpoint (kind "float", or "int8" for a QAT recipe).
+
+    Raises:
+        CheckpointError: a setting or a checkpoint cannot be used, or the folder holds a run with
+            other settings.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "recipe.json", recipe.to_dict())
+    settings = recipe.to_dict()
+    resumed = load_state(folder / STATE, settings)
     torch.manual_seed(recipe.seed)
-    fabric = Fabric(accelerator="auto", devices=1)
-    fabric.launch()
-    config, network, original = _network(recipe, data)
-    model = _Model(network, config)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
-    optimizer = torch.optim.AdamW(_groups(model, recipe), lr=recipe.learning_rate)
-    trained, optimizer = fabric.setup(model, optimizer)
-    network.train()
-    average = {name: value.clone() for name, value in network.state_dict().items()}
-    start = _resume(folder / "state.pt", model, optimizer, average)
-    step = _Step(recipe, config, data, fabric, original)
-    writer = SummaryWriter(str(folder / "events"))
-    sums: dict[str, float] = {}
-    for number in range(start, recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = group["share"] * recipe.learning_rate * _schedule(number, recipe)
-        exact = recipe.quantize and number >= recipe.steps * (1 - recipe.exact_last)
-        if exact:
-            cast(FakeQuantNetwork, network).integer_exact = True
-        parts = step(trained, number)
-        optimizer.zero_grad()
-        fabric.backward(torch.stack(list(parts.values())).sum())
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        _average(average, network, min(recipe.average, (number + 1) / (number + 10)))
-        for name, part in parts.items():
-            sums[name] = sums.get(name, 0.0) + float(part.detach())
-        if (number + 1) % recipe.log_every == 0:
-            means = {name: value / recipe.log_every for name, value in sums.items()}
-            sums = {}
-            for name, value in means.items():
-                writer.add_scalar(name, value, number + 1)
-            if report:
-                report(number + 1, means)
-        if (number + 1) % recipe.save_every == 0:
-            state = {
-                "step": number + 1,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "average": average,
-            }
-            with atomic_file(folder / "state.pt") as scratch:
-                torch.save(state, scratch)
-    writer.close()
-    network.load_state_dict(average)
-    provenance = {
-        "recipe": recipe.to_dict(),
-        "sources": sorted(source.name for source in data.places),
-        "command": " ".join(["vpr-edge", *sys.argv[1:]]),
-    }
-    result = _finished(recipe, config, network, data.fit, provenance)
-    return save_checkpoint(folder / "checkpoint.safetensors", result)
+    fabric = launch(hardware or Hardware())
+    run = _Run(recipe, folder, data, fabric, resumed)
+    if fabric.is_global_zero:
+        write_json(folder / "recipe.json", settings)
+        log = RunLog(folder, run.state.step, settings, wandb_project)
+        run.loop(log, report)
+        log.close()
+    else:
+        run.loop(None, None)
+    fabric.barrier()
+    path = folder / CHECKPOINT
+    if fabric.is_global_zero:
+        run.finish(path)
+    fabric.barrier()
+    return path
 
 
-class _Step:
-    """The losses of one step."""
+class _Run:
+    """One run on one device; all devices do the same, the first also writes."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        config: NetworkConfig,
-        data: Data,
-        fabric: Fabric,
-        original: Network | None,
+        self, recipe: Recipe, folder: Path, data: Data, fabric: Fabric, resumed: RunState | None
     ) -> None:
-        self.recipe, self.config, self.data, self.fabric = recipe, config, data, fabric
-        self.original = fabric.to_device(original) if original else None
-        share = labelled_shares(data, recipe) @ np.stack(
-            [
-                np.bincount(s.labels.ravel(), minlength=12)[:11] / s.labels.size
-                for s in data.labelled
-            ]
+        self.recipe, self.folder, self.fabric = recipe, folder, fabric
+        self.data, self.judged = hold_out(data, recipe.validation)
+        self.config = recipe_config(recipe)
+        network = starting_network(recipe, self.config)
+        frozen = frozen_layers(network.graph, recipe.freeze, recipe.only)
+        original = self._original(network)
+        self.network: nn.Module = (
+            quantized_network(network, self.data, recipe.symmetric) if recipe.quantize else network
         )
-        # The square root keeps rare classes (poles, people) learnable without flooding the map.
-        balance = 1 / np.sqrt(share + 1e-3)
-        self.class_weights = torch.tensor(balance / balance.mean(), dtype=torch.float32)
+        step = Step(self.network, self.config, recipe, self.data, original)
+        step.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
+        self.network.train()
+        freeze_layers(self.network.layers, frozen)
+        optimizer = torch.optim.AdamW(_groups(step, recipe), lr=recipe.learning_rate)
+        self.state = resumed or RunState()
+        if resumed:
+            step.load_state_dict(resumed.model)
+        self.batches = Prefetcher(self._draw)
+        self.module: Any
+        self.module, self.optimizer = fabric.setup(step, optimizer)
+        self.step = step
+        if resumed:
+            self.optimizer.load_state_dict(resumed.optimizer)
+            fabric.strategy.precision.load_state_dict(resumed.precision)
+        else:
+            self.state.average = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.state.average = self._here(self.state.average)
+        self.state.best = self._here(self.state.best)
 
-    def __call__(self, model: Any, number: int) -> dict[str, Tensor]:
-        recipe, w = self.recipe, self.recipe.weights
-        rng = np.random.default_rng([recipe.seed, number])
-        g = torch.Generator().manual_seed(recipe.seed * 1_000_003 + number)
-        parts: dict[str, Tensor] = {}
-        places = place_batch(self.data, recipe, rng, g)
-        keypoints = keypoint_batch(self.data, recipe.batch.keypoint_pairs, rng, g)
-        pictures, labels = segmentation_batch(self.data, recipe, rng, g)
-        # One pass for all tasks, so that BatchNorm sees one distribution.
-        groups = [places.images, keypoints.a, keypoints.b, pictures]
-        sizes = [len(group) for group in groups]
-        images = torch.cat(groups).contiguous(memory_format=torch.channels_last)
-        outputs = model(self.fabric.to_device(images), (*OUTPUTS, DISTILLED_NODE, KEYPOINT_NODE))
-        if self.original is not None and w.imitate:
-            with torch.no_grad():
-                targets = self.original(self.fabric.to_device(images))
-            parts["imitate"] = w.imitate * losses.imitation(outputs, targets)
-        split = {name: value.split(sizes) for name, value in outputs.items()}
-        place = split["place"][0]
-        vectors = losses.place_vectors(place, self.config.head)
-        half = len(vectors) // 2
-        parts["contrast"] = w.contrast * losses.contrastive(
-            vectors[:half],
-            vectors[half:],
-            self.fabric.to_device(places.ignore),
-            recipe.temperature,
+    def _original(self, network: Network) -> Network | None:
+        """The float network whose outputs are held: that of `init`, whatever becomes of it."""
+        if not (self.recipe.init and ever_used(self.recipe.weights.imitate)):
+            return None
+        given = Network.from_checkpoint(load_checkpoint(find_checkpoint(self.recipe.init)))
+        self.fabric.to_device(given)
+        return given
+
+    def _here(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value.to(self.fabric.device) for name, value in tensors.items()}
+
+    def loop(self, log: RunLog | None, report: Report | None) -> None:
+        """Go on to the last step, or until validation says that there is no more to gain."""
+        recipe, state = self.recipe, self.state
+        while state.step < recipe.steps and not self._over():
+            if self._mines_before(state.step):
+                state.hard = self._mined()
+            for name, part in self._step(state.step).items():
+                state.sums[name] = state.sums.get(name, 0.0) + float(part.detach())
+            state.step += 1
+            if state.step % recipe.log_every == 0:
+                means = {name: value / recipe.log_every for name, value in state.sums.items()}
+                state.sums = {}
+                if log:
+                    log.write(state.step, means)
+                if report:
+                    report(state.step, means)
+            if recipe.validation.figure and state.step % recipe.validation.every == 0:
+                self._judge(log)
+            if state.step % recipe.save_every == 0 and self.fabric.is_global_zero:
+                self._save()
+        self.batches.close()
+
+    def _step(self, number: int) -> dict[str, Tensor]:
+        """Draw, compute, and move the weights."""
+        recipe, fabric = self.recipe, self.fabric
+        for group in self.optimizer.param_groups:
+            share = learning_rate(number, recipe.steps, recipe.warmup)
+            group["lr"] = recipe.learning_rate * share
+        if isinstance(self.network, FakeQuantNetwork):
+            self.network.integer_exact = number >= recipe.steps * (1 - recipe.exact_last)
+        batch = self.batches(number)
+        if fabric.device.type != "cpu" and not self._mines_before(number + 1):
+            self.batches.prepare(number + 1)
+        parts: dict[str, Tensor] = self.module(
+            SealedBatch(fabric.to_device(batch)), weights_at(recipe.weights, number)
         )
-        if places.targets:
-            maps, target = (self.fabric.to_device(t) for t in places.targets)
-            lifted = model.lift(split[DISTILLED_NODE][0])
-            parts["distill_maps"] = w.distill * losses.distillation(lifted, maps)
-            if self.config.head == "convap":
-                target = functional.adaptive_avg_pool2d(target, place.shape[2:])
-                parts["distill_place"] = w.distill * losses.distillation(place, target)
-                parts["relate"] = w.relate * losses.relation(vectors, target.flatten(1))
-        a, b = ({name: split[name][k] for name in KEYPOINT_OUTPUTS} for k in (1, 2))
-        found = losses.keypoints(a, b, self.fabric.to_device(keypoints.a_to_b))
-        parts.update({f"keypoint_{name}": w.keypoints * v for name, v in found.items()})
-        views = ((a, keypoints.clean_a), (b, keypoints.clean_b))
-        for seen, clean in views:
-            taught = losses.corners(
-                seen["location"],
-                seen["score"],
-                model.inside(seen[KEYPOINT_NODE]),
-                self.fabric.to_device(clean),
+        if not parts:
+            raise CheckpointError(
+                f"no loss of the recipe has both a weight and pictures in step {number}; set a "
+                "weight, or the part of the batch that it needs."
             )
-            for name, value in taught.items():
-                so_far = parts.get(f"keypoint_{name}", value.new_zeros(()))
-                parts[f"keypoint_{name}"] = so_far + w.corners / len(views) * value
-        parts["segmentation"] = w.segmentation * losses.segmentation(
-            split["segmentation"][3],
-            self.fabric.to_device(labels),
-            self.fabric.to_device(self.class_weights),
+        self.optimizer.zero_grad()
+        fabric.backward(torch.stack(list(parts.values())).sum())
+        fabric.clip_gradients(
+            self.module, self.optimizer, max_norm=LARGEST_GRADIENT, error_if_nonfinite=False
+        )
+        self.optimizer.step()
+        _average(
+            self.state.average, self.network, min(recipe.average, (number + 1) / (number + 10))
         )
         return parts
 
+    def _draw(self, number: int) -> StepBatch:
+        tables = tuple(table.numpy() for table in self.state.hard)
+        hard = HardNegatives(tables) if tables else None
+        return draw_batch(self.data, self.recipe, number, self.fabric.global_rank, hard)
 
-def _network(recipe: Recipe, data: Data) -> tuple[NetworkConfig, nn.Module, Network | None]:
-    """The configuration, the network to train, and for QAT the float network it starts from."""
-    if recipe.init:
-        checkpoint = load_checkpoint(find_checkpoint(recipe.init))
-        config, network = checkpoint.config, Network.from_checkpoint(checkpoint)
-    else:
-        config = network_config(recipe.network)
-        network = Network(build_graph(config))
-    if not recipe.quantize:
-        return config, network, None
-    fake = FakeQuantNetwork(network)
-    return config, calibrate(fake, calibration_images(data)), network
+    def _mines_before(self, number: int) -> bool:
+        every = self.recipe.mining.every
+        return bool(every) and number % every == 0
+
+    def _mined(self) -> list[Tensor]:
+        """Tables of hard negatives by the network as it stands; equal on all devices."""
+        run = inference(self.network, self.network.state_dict(), self.fabric.device)
+        found = mine(
+            self.data.places,
+            lambda images: describe(run, images, self.data, self.config.head),
+            self.recipe.mining.nearest,
+        )
+        return [torch.from_numpy(table) for table in found.pairs]
+
+    def _judge(self, log: RunLog | None) -> None:
+        """Keep the averaged weights if they are the best so far."""
+        state, figure = self.state, self.recipe.validation.figure
+        run = inference(self.network, state.average, self.fabric.device)
+        value = judge(run, self.judged, self.config, figure)
+        # One judgement for all, whose last bits may differ: all must stop at the same step.
+        value = float(self.fabric.broadcast(value))
+        if log:
+            log.write(state.step, {f"validation_{figure}": value})
+        state.since_best += 1
+        if value > state.best_figure:
+            state.best_figure, state.since_best = value, 0
+            state.best = {name: tensor.clone() for name, tensor in state.average.items()}
+
+    def _over(self) -> bool:
+        validation = self.recipe.validation
+        return bool(validation.figure) and self.state.since_best >= validation.patience
+
+    def _save(self) -> None:
+        state = self.state
+        state.model = self.step.state_dict()
+        state.optimizer = self.optimizer.state_dict()
+        state.precision = self.fabric.strategy.precision.state_dict()
+        save_state(self.folder / STATE, state, self.recipe.to_dict())
+
+    def finish(self, path: Path) -> None:
+        """Write the checkpoint: the best weights that were judged, or the averaged ones."""
+        self.network.load_state_dict(self.state.best or self.state.average)
+        provenance = {
+            "recipe": self.recipe.to_dict(),
+            "steps": self.state.step,
+            "sources": sorted(source.name for source in self.data.places),
+            "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+        }
+        if self.state.best:
+            provenance["validation"] = {self.recipe.validation.figure: self.state.best_figure}
+        save_checkpoint(
+            path, finished_checkpoint(self.config, self.network, self.data.fit, provenance)
+        )
 
 
-def calibration_images(data: Data, count: int = 128) -> list[Tensor]:
-    """Pictures of every place source, as batches of float images, to set the first ranges."""
-    share = count // len(data.places)
+def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Weights decay; biases, BatchNorm and learned scales do not; frozen ones do not move."""
+    learned = [p for p in module.parameters() if p.requires_grad]
     return [
-        torch.from_numpy(data.fit.to_float(s.images[:: max(1, len(s.images) // share)][:share]))
-        for s in data.places
+        {"params": [p for p in learned if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
     ]
-
-
-def _finished(
-    recipe: Recipe,
-    config: NetworkConfig,
-    network: nn.Module,
-    fit: Preprocessing,
-    provenance: dict[str, Any],
-) -> Checkpoint:
-    if recipe.quantize:
-        assert isinstance(network, FakeQuantNetwork)
-        return to_int8_model(network, config, fit, provenance).to_checkpoint()
-    tensors = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
-    return Checkpoint("float", replace(config), tensors, fit, provenance)
-
-
-def _groups(model: _Model, recipe: Recipe) -> list[dict[str, Any]]:
-    """Weights decay; biases, BatchNorm and learned scales do not."""
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    free = [p for p in model.parameters() if p.ndim <= 1]
-    return [
-        {"params": decay, "weight_decay": recipe.weight_decay, "share": 1.0},
-        {"params": free, "weight_decay": 0.0, "share": 1.0},
-    ]
-
-
-def _schedule(step: int, recipe: Recipe) -> float:
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 @torch.no_grad()
@@ -275,13 +261,3 @@ def _average(average: dict[str, Tensor], network: nn.Module, decay: float) -> No
             average[name].lerp_(value.to(average[name].device), 1 - decay)
         else:
             average[name].copy_(value)
-
-
-def _resume(path: Path, model: nn.Module, optimizer: Any, average: dict[str, Tensor]) -> int:
-    if not path.is_file():
-        return 0
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    average.update(state["average"])
-    return int(state["step"])

@@ -8,9 +8,9 @@ import numpy as np
 
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from vpr_edge.models.zoo import NetworkConfig, network_config
 from vpr_edge.quantize.post_training import post_training
 from vpr_edge.training.data import load_data
+from vpr_edge.training.network import recipe_config
 from vpr_edge.training.recipe import Recipe, load_recipe
 
 CALIBRATION_IMAGES = 200
@@ -30,13 +30,6 @@ def qat_recipe(checkpoint: str, data: Path | None, settings: tuple[str, ...]) ->
         )
     alone = () if data else ("sources={town: 1.0}",)
     return load_recipe("qat", (f"init={checkpoint}", *alone, *settings))
-
-
-def recipe_config(recipe: Recipe) -> NetworkConfig:
-    """The network that a recipe trains: that of its starting checkpoint, or of the zoo."""
-    if recipe.init:
-        return load_checkpoint(find_checkpoint(recipe.init)).config
-    return network_config(recipe.network)
 
 
 def calibrated(
@@ -71,4 +64,4 @@ def calibrated(
         "images": len(images),
         "command": " ".join(["vpr-edge", *sys.argv[1:]]),
     }
-    return post_training(checkpoint, images, provenance).to_checkpoint()
+    return post_training(checkpoint, images, provenance, recipe.symmetric).to_checkpoint()

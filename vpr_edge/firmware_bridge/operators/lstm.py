@@ -5,7 +5,7 @@ before their function and 2^-15 after it; the file's intermediate tensors are no
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -104,8 +104,8 @@ class SequenceLstm(Operator):
                 "the cell gate's activation is not TANH", "train the layer with LSTM's own, tanh"
             )
         power, cell_scale = _power(node, cell), float(node.affine(cell).scale)
-        last = quantize_multiplier(UNIT_SCALE * UNIT_SCALE / float(node.affine(hidden).scale))
-        if last.shift > 0:
+        products = cell_products(cell_scale, float(node.affine(hidden).scale))
+        if products[2].shift > 0:
             raise node.refuse(
                 f"the hidden state's scale {node.affine(hidden).scale:g} is too small",
                 "the file is corrupt, so convert the model again",
@@ -117,11 +117,7 @@ class SequenceLstm(Operator):
             time_major,
             power,
             _clip(float(node.option("cellClip", 0.0)), cell_scale),
-            (
-                quantize_multiplier(UNIT_SCALE * cell_scale / cell_scale),
-                quantize_multiplier(UNIT_SCALE * UNIT_SCALE / cell_scale),
-                last,
-            ),
+            products,
         )
 
     @property
@@ -141,19 +137,14 @@ class SequenceLstm(Operator):
         """See `Operator`: one run from the states given, which stay as they are."""
         source, hidden, cell = values[0], values[HIDDEN], values[CELL]
         assert source is not None and hidden is not None and cell is not None
-        zero = self.node.affine(self.outputs[0]).zero_point
         sequence = source if self.time_major else source.swapaxes(0, 1)
-        h, c, found = hidden.astype(np.int64), cell.astype(np.int64), []
-        for x in sequence.astype(np.int64):
-            gates = [_apply(gate, x, h) for gate in self.gates]
-            written, kept, shown = (logistic_int16(gates[index]) for index in (0, 1, 3))
-            candidate = tanh_int16(gates[2], GATE_POWER)
-            c = _int16(_scaled(kept * c, self.products[0]))
-            c = _int16(c + _int16(_scaled(written * candidate, self.products[1])))
-            c = np.clip(c, -self.clip, self.clip)
-            seen = _scaled(tanh_int16(c, self.power) * shown, self.products[2])
-            h = np.clip(seen + zero, -128, 127)
-            found.append(h)
+        found = recur(
+            self.gates,
+            self.products,
+            (self.power, self.clip, self.node.affine(self.outputs[0]).zero_point),
+            sequence.astype(np.int64),
+            (hidden.astype(np.int64), cell.astype(np.int64)),
+        )
         result = np.stack(found, axis=0 if self.time_major else 1)
         return (result.astype(np.int8),)
 
@@ -197,6 +188,48 @@ class SequenceLstm(Operator):
             f"const struct vpr_lstm_factors factors = {factors};\n"
             "vpr_lstm_s8(shape, factors, input, weights, biases, table, hidden, cell, output);",
         )
+
+
+def cell_products(
+    cell_scale: float, hidden_scale: float
+) -> tuple[Multiplier, Multiplier, Multiplier]:
+    """Factors of forget x cell, input x cell gate and tanh(cell) x output gate."""
+    return (
+        quantize_multiplier(UNIT_SCALE * cell_scale / cell_scale),
+        quantize_multiplier(UNIT_SCALE * UNIT_SCALE / cell_scale),
+        quantize_multiplier(UNIT_SCALE * UNIT_SCALE / hidden_scale),
+    )
+
+
+def recur(
+    gates: Sequence[Gate],
+    products: Sequence[Multiplier],
+    cell: tuple[int, int, int],
+    sequence: Integers,
+    states: tuple[Integers, Integers],
+) -> list[Integers]:
+    """The hidden state after each step, stored integers [batches, units].
+
+    Args:
+        gates: in the order of `GATES`.
+        products: of `cell_products`.
+        cell: the power of two that is its scale, its largest magnitude, the hidden zero point.
+        sequence: stored integers [steps, batches, inputs].
+        states: hidden state and cell at the beginning, [batches, units] each.
+    """
+    (power, clip, zero), (h, c) = cell, states
+    found = []
+    for x in sequence:
+        before = [_apply(gate, x, h) for gate in gates]
+        written, kept, shown = (logistic_int16(before[index]) for index in (0, 1, 3))
+        candidate = tanh_int16(before[2], GATE_POWER)
+        c = _int16(_scaled(kept * c, products[0]))
+        c = _int16(c + _int16(_scaled(written * candidate, products[1])))
+        c = np.clip(c, -clip, clip)
+        seen = _scaled(tanh_int16(c, power) * shown, products[2])
+        h = np.clip(seen + zero, -128, 127)
+        found.append(h)
+    return found
 
 
 def _state(node: Node, index: int, dtype: str) -> Tensor:

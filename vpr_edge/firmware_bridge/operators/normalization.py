@@ -5,6 +5,7 @@ from math import prod
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_edge.firmware_bridge.fixed_point import inverse_square_root
 from vpr_edge.firmware_bridge.node import Node
@@ -70,13 +71,7 @@ class L2Normalization(Operator):
                 norm = np.sqrt(np.cumsum(x * x, axis=-1, dtype=np.float32)[..., -1:])
                 return (x / np.where(norm < LEAST_NORM, LEAST_NORM, norm),)
         rows = x.reshape(-1, x.shape[-1]).astype(np.int64) - self.zero_point
-        scales = [inverse_square_root(int(total)) for total in (rows * rows).sum(axis=1)]
-        value, shift = (
-            np.array(part)[:, None]
-            for part in zip(*((int(s.value), int(s.shift)) for s in scales), strict=True)
-        )
-        scaled = multiply(rows, value, shift + OUTPUT_BITS)
-        return (np.clip(scaled, -128, 127).astype(np.int8).reshape(x.shape),)
+        return (np.clip(unit_rows(rows), -128, 127).astype(np.int8).reshape(x.shape),)
 
     def clearance(self, index: int) -> int | None:
         """See `Operator`: an element is read for the last time just before it is written."""
@@ -96,3 +91,13 @@ class L2Normalization(Operator):
             f"{c_struct(rows=prod(output.shape) // depth, depth=depth)};\n"
             f"vpr_l2_normalization_{kind}(shape, input, {more}output);",
         )
+
+
+def unit_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each row of centred integers divided by its length, times 2^`OUTPUT_BITS`."""
+    scales = [inverse_square_root(int(total)) for total in (rows * rows).sum(axis=1)]
+    value, shift = (
+        np.array(part)[:, None]
+        for part in zip(*((int(s.value), int(s.shift)) for s in scales), strict=True)
+    )
+    return np.asarray(multiply(rows, value, shift + OUTPUT_BITS))

@@ -64,7 +64,7 @@ class Softmax(Operator):
         if source.dtype == np.float32:
             return cls(node, beta, None)
         _check_probabilities(node)
-        return cls(node, beta, _exponentials(beta, float(node.affine(source).scale)))
+        return cls(node, beta, exponentials(beta, float(node.affine(source).scale)))
 
     def reference(self, *values: Values | None) -> tuple[Values, ...]:
         """See `Operator`."""
@@ -74,16 +74,9 @@ class Softmax(Operator):
             return (_softmax(values[0], self.beta),)
         low, high = integer_limits(output)
         rows = values[0].reshape(-1, output.shape[-1]).astype(np.int64)
-        exponentials = self.table.astype(np.int64)[rows.max(axis=1, keepdims=True) - rows]
-        total = shift_right(exponentials, SUM_BITS).sum(axis=1, keepdims=True)
-        # Leading zeros of the 32-bit sum.
-        headroom = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
-        reciprocal = one_over_one_plus((total << headroom) - (1 << 31))
-        product = high_mul(reciprocal, exponentials)
-        exponent = SUM_BITS - headroom + 31 - 8 * output.dtype.itemsize
-        scaled = (product + ((1 << exponent) >> 1)) >> exponent
+        found = probabilities(rows, self.table, 8 * output.dtype.itemsize)
         # An element that TFLM leaves out is a real 0, and so is the product.
-        return (np.clip(scaled + low, low, high).astype(output.dtype).reshape(output.shape),)
+        return (np.clip(found + low, low, high).astype(output.dtype).reshape(output.shape),)
 
     def clearance(self, index: int) -> int | None:
         """See `Operator`: elements are read for the last time just before they are written."""
@@ -199,7 +192,21 @@ def _check_probabilities(node: Node) -> None:
         )
 
 
-def _exponentials(beta: float, scale: float) -> NDArray[np.int32]:
+def probabilities(
+    rows: NDArray[np.int64], table: NDArray[np.int32], bits: int
+) -> NDArray[np.int64]:
+    """Softmax of each row of int8 values times 2^bits, from the table of `exponentials`."""
+    powers = table.astype(np.int64)[rows.max(axis=1, keepdims=True) - rows]
+    total = shift_right(powers, SUM_BITS).sum(axis=1, keepdims=True)
+    # Leading zeros of the 32-bit sum.
+    headroom = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
+    reciprocal = one_over_one_plus((total << headroom) - (1 << 31))
+    product = high_mul(reciprocal, powers)
+    exponent = SUM_BITS - headroom + 31 - bits
+    return np.asarray((product + ((1 << exponent) >> 1)) >> exponent)
+
+
+def exponentials(beta: float, scale: float) -> NDArray[np.int32]:
     """exp(-beta * scale * d) in F0 for d = 0..255 (`PreprocessSoftmaxScaling`)."""
     real = min(beta * scale * 2.0 ** (31 - DIFFERENCE_BITS), 2.0**31 - 1)
     factor = quantize_multiplier(real)

@@ -1,5 +1,6 @@
-/* A keypoint's descriptor: the int8 map `descriptor` [rows, columns, channels] sampled bilinearly
- * where the keypoint lies, and brought to length 1, int8 with the scale 1 / 127.
+/* A keypoint's descriptor: the int8 map `descriptor` sampled bilinearly where the keypoint lies, and
+ * brought to length 1, int8 with the scale 1 / 127. The map has [rows, columns, channels], both
+ * times 2^(log2_cell - log2_fine).
  */
 #ifndef VPR_KEYPOINT_DESCRIPTOR_H
 #define VPR_KEYPOINT_DESCRIPTOR_H
@@ -20,18 +21,19 @@ static inline struct vpr_keypoint_corners
 vpr_keypoint_corners(const struct vpr_keypoint_settings *s, const int8_t *map, int32_t channels,
                      const struct vpr_keypoint keypoint)
 {
-    const int32_t bits = s->log2_cell + 6, whole = 1 << bits;
+    const int32_t bits = s->log2_fine + 6, whole = 1 << bits;
+    const int32_t rows = s->rows << (s->log2_cell - s->log2_fine);
+    const int32_t columns = s->columns << (s->log2_cell - s->log2_fine);
     const int32_t to_centre = (VPR_KEYPOINT_STEPS - whole) / 2;
-    const int32_t x = vpr_clamp(keypoint.x + to_centre, 0, (s->columns - 1) << bits);
-    const int32_t y = vpr_clamp(keypoint.y + to_centre, 0, (s->rows - 1) << bits);
+    const int32_t x = vpr_clamp(keypoint.x + to_centre, 0, (columns - 1) << bits);
+    const int32_t y = vpr_clamp(keypoint.y + to_centre, 0, (rows - 1) << bits);
     const int32_t column = x >> bits, row = y >> bits;
-    const int32_t right = column + 1 < s->columns ? column + 1 : column;
-    const int32_t below = row + 1 < s->rows ? row + 1 : row;
+    const int32_t right = column + 1 < columns ? column + 1 : column;
+    const int32_t below = row + 1 < rows ? row + 1 : row;
     const int32_t fx = x & (whole - 1), fy = y & (whole - 1);
     const struct vpr_keypoint_corners corners = {
-        {map + (row * s->columns + column) * channels, map + (row * s->columns + right) * channels,
-         map + (below * s->columns + column) * channels,
-         map + (below * s->columns + right) * channels},
+        {map + (row * columns + column) * channels, map + (row * columns + right) * channels,
+         map + (below * columns + column) * channels, map + (below * columns + right) * channels},
         {(whole - fx) * (whole - fy), fx * (whole - fy), (whole - fx) * fy, fx * fy},
         2 * bits};
     return corners;

@@ -13,6 +13,7 @@
 struct vpr_keypoint_settings {
     int32_t rows, columns; /* cells of the maps */
     int32_t log2_cell;     /* a cell is 2^log2_cell pixels wide, at most 32 */
+    int32_t log2_fine;     /* the same of the map `descriptor`, whose cells may be smaller */
     int32_t threshold;     /* the least score that counts, as the map has it; 128 lets none pass */
     int32_t border;        /* without keypoints along the picture's edge, 1/64 pixel */
     int32_t radius;        /* a keypoint silences weaker ones nearer than this, 1/64 pixel */

@@ -1,0 +1,50 @@
+"""Sequences and shorter descriptors, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vpr_edge.cli import cli
+from vpr_edge.errors import DataError, OutputError
+from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
+
+
+def test_sequences_of_a_real_corridor_are_judged_beside_single_frames(shared: Path) -> None:
+    words = ["eval", "nano", "--data", str(shared / "vpr_corridor"), "--sequence", "5"]
+    done = CliRunner().invoke(cli, [*words, "--json"], catch_exceptions=False)
+    rows = json.loads(done.stdout)["rows"]
+    recall = {
+        row["data"].split(", ")[-2]: row["value"] for row in rows if row["metric"] == "recall_at_1"
+    }
+    single, along, means = recall.values()
+    assert list(recall) == [
+        "single frame",
+        "sequence of 5 (trajectory)",
+        "sequence of 5 (averaged descriptors)",
+    ]
+    assert along > single + 0.05 and along > means
+
+
+def test_sequences_are_for_places_in_order_of_travel(shared: Path) -> None:
+    words = ["eval", "nano-int8", "--data", str(shared / "vpr_sped"), "--sequence", "5"]
+    with pytest.raises(DataError, match="no order of travel"):
+        CliRunner().invoke(cli, words, catch_exceptions=False)
+    with pytest.raises(DataError, match="not for keypoints"):
+        CliRunner().invoke(cli, [*words, "--task", "keypoints"], catch_exceptions=False)
+
+
+def test_whiten_writes_a_float_checkpoint_that_ends_in_a_projection(
+    shared: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "short.safetensors"
+    words = ["whiten", "nano", "--length", "8", "--pictures", "40", "--data", str(shared)]
+    words += ["-s", "sources={nordland: 1.0}", "--output", str(target)]
+    CliRunner().invoke(cli, words, catch_exceptions=False)
+    found, plain = load_checkpoint(target), load_checkpoint(find_checkpoint("nano"))
+    assert found.graph["place"].shape == (8, 1, 1)
+    assert found.provenance["whitening"]["length"] == 8
+    assert set(found.tensors) - set(plain.tensors) == {"layers.place.weight", "layers.place.bias"}
+    with pytest.raises(OutputError, match="exists already"):
+        CliRunner().invoke(cli, words, catch_exceptions=False)

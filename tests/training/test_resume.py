@@ -1,0 +1,100 @@
+"""A run that was killed ends as one that was not; several processes train as one."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training import tiny
+from vpr_edge.errors import CheckpointError
+from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.training.batches import draw_batch
+from vpr_edge.training.hardware import Hardware
+from vpr_edge.training.loop import train
+from vpr_edge.training.network import recipe_config, starting_network
+from vpr_edge.training.step import SealedBatch, Step, weights_at
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _run(*arguments: object) -> int:
+    command = [sys.executable, tiny.__file__, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, env=environment, timeout=300).returncode
+
+
+def test_a_run_killed_twice_ends_with_every_bit_of_an_uninterrupted_one(tmp_path, town) -> None:
+    data = tiny.tiny_data(town, tiny.EVERYTHING)
+    cpu = Hardware("cpu")
+    whole = load_checkpoint(train(tiny.EVERYTHING, tmp_path / "whole", data, hardware=cpu))
+    cut = tmp_path / "cut"
+    assert _run(town, cut, 1, "step:3") == -signal.SIGKILL
+    assert _run(town, cut, 1, "save:2") == -signal.SIGKILL
+    steps: list[int] = []
+    path = train(tiny.EVERYTHING, cut, data, lambda step, _losses: steps.append(step), cpu)
+    resumed = load_checkpoint(path)
+    # The last state was never whole: the run goes on from the one before.
+    assert steps == [5, 6]
+    assert resumed.provenance["validation"] == whole.provenance["validation"]
+    for name, value in whole.tensors.items():
+        np.testing.assert_array_equal(resumed.tensors[name], value, err_msg=name)
+
+
+def test_two_processes_take_the_step_of_their_mean_gradient(tmp_path, town) -> None:
+    assert _run(town, tmp_path / "two", 2, "never") == 0
+    found = load_checkpoint(tmp_path / "two" / "checkpoint.safetensors")
+    recipe = replace(tiny.TINY, steps=1, warmup=0)
+    data = tiny.tiny_data(town, recipe)
+    torch.manual_seed(recipe.seed)
+    config = recipe_config(recipe)
+    step = Step(starting_network(recipe, config), config, recipe, data)
+    for rank in (0, 1):
+        parts = step(SealedBatch(draw_batch(data, recipe, 0, rank)), weights_at(recipe.weights, 0))
+        (torch.stack(list(parts.values())).sum() / 2).backward()
+    torch.nn.utils.clip_grad_norm_(step.parameters(), 5.0)
+    # AdamW's first step is the learning rate in the direction of the gradient's sign.
+    start = {k: v.clone() for k, v in step.network.named_parameters()}
+    for name, value in start.items():
+        gradient = step.network.get_parameter(name).grad
+        assert gradient is not None
+        decay = recipe.weight_decay if value.ndim > 1 else 0.0
+        moved = value * (1 - recipe.learning_rate * decay)
+        moved = moved - recipe.learning_rate * gradient / (gradient.abs() + 1e-8)
+        expected = (value + 0.9 * (moved - value)).detach().numpy()
+        # Where a gradient is nearly zero its sign is a matter of the last bit.
+        sure = gradient.abs().numpy() > 1e-5
+        np.testing.assert_allclose(found.tensors[name][sure], expected[sure], atol=2e-5)
+        assert sure.mean() > 0.5 or value.ndim == 1
+
+
+def test_a_folder_of_another_run_is_not_gone_on_with(tmp_path, data) -> None:
+    train(replace(tiny.TINY, steps=2), tmp_path, data)
+    with pytest.raises(CheckpointError, match="steps 2, not 3"):
+        train(replace(tiny.TINY, steps=3), tmp_path, data)
+    (tmp_path / "state.pt").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(CheckpointError, match=r"state\.pt is not a state"):
+        train(replace(tiny.TINY, steps=2), tmp_path, data)
+
+
+def test_mixed_precision_computes_the_same_losses_to_two_digits(tmp_path, data) -> None:
+    recipe = replace(tiny.TINY, steps=1)
+    seen: list[dict[str, float]] = []
+    for precision in ("32-true", "bf16-mixed"):
+        hardware = Hardware("cpu", precision=precision)
+        folder = tmp_path / precision
+        train(recipe, folder, data, lambda _step, found: seen.append(found), hardware)
+    exact, mixed = seen
+    assert exact != mixed
+    for name, value in exact.items():
+        assert mixed[name] == pytest.approx(value, rel=0.05, abs=0.02), name

@@ -1,0 +1,44 @@
+"""Softmax, logistic function and L2 normalisation of int8 maps, bit for bit as TFLM computes them.
+
+Their outputs have parameters that the int8 specification fixes (`graph.FIXED_PARAMETERS`). The
+arithmetic is the firmware bridge's own, so that the two cannot part.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_edge.firmware_bridge.fixed_point import high_mul, logistic, shift_left, shift_right
+from vpr_edge.firmware_bridge.operators.normalization import unit_rows
+from vpr_edge.firmware_bridge.operators.softmax import exponentials, probabilities
+from vpr_edge.quantize.arithmetic import INT8_MAX, INT8_MIN, quantize_multiplier
+from vpr_edge.quantize.model import Affine
+
+# The logistic function takes its input with this many integer bits.
+LOGISTIC_BITS = 4
+
+
+def fixed_function(op: str, rows: NDArray[np.int64], source: Affine) -> NDArray[np.int64]:
+    """The stored integers that an operation with fixed output parameters gives.
+
+    Args:
+        op: "softmax", "logistic" or "l2_normalize".
+        rows: stored integers [pixels, channels].
+        source: their parameters.
+    """
+    if op == "softmax":
+        table = exponentials(1.0, float(source.scale))
+        return np.minimum(probabilities(rows, table, 8) + INT8_MIN, INT8_MAX)
+    if op == "logistic":
+        return _logistic(rows - source.zero_point, source.scale)
+    return np.clip(unit_rows(rows - source.zero_point), INT8_MIN, INT8_MAX)
+
+
+def _logistic(centered: NDArray[np.int64], scale: np.float32) -> NDArray[np.int64]:
+    """tflite-micro `logistic_common.cc`: fixed point inside a radius, saturated outside."""
+    factor = quantize_multiplier(float(scale) * (1 << (31 - LOGISTIC_BITS)))
+    shift = int(factor.shift)
+    radius = (((1 << LOGISTIC_BITS) - 1) << (31 - LOGISTIC_BITS)) >> shift
+    inside = np.abs(centered) < radius
+    x = high_mul(shift_left(np.where(inside, centered, 0), min(shift, 31)), int(factor.value))
+    found = np.minimum(shift_right(logistic(x, LOGISTIC_BITS), 23) + INT8_MIN, INT8_MAX)
+    return np.where(inside, found, np.where(centered < 0, INT8_MIN, INT8_MAX))

@@ -259,6 +259,7 @@ def export(
     show_default=True,
     help="For places: also recognise them by so many consecutive frames.",
 )
+@click.option("--peers", is_flag=True, help="For keypoints: SIFT and ORB on the same pictures too.")
 @RUNTIME
 @JSON
 def evaluate_command(
@@ -266,6 +267,7 @@ def evaluate_command(
     task: str,
     data: str,
     sequence: int,
+    peers: bool,
     runtimes: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -277,21 +279,30 @@ def evaluate_command(
     vpr-edge eval nano nano-int8 --task places --data town
     vpr-edge eval nano-int8 --data DATA/vpr_nordland64 --sequence 10
     vpr-edge eval out/nano.tflite --runtime tflm --task segmentation --data DATA/camvid
+    vpr-edge eval nano nano-int8 --task keypoints --peers --data DATA/natural_bsds500
     vpr-edge eval nano-int8 --task parity --data DATA/natural_bsds500
 
     Each artefact is judged in its usual runtime unless --runtime names others. Task parity compares
     all executions of an int8 checkpoint (torch, ONNX Runtime, LiteRT, TFLM, the integer-exact pass)
     element by element, on up to 50 pictures.
     """
-    from vpr_edge.benchmarks.evaluate import evaluate
+    from vpr_edge.benchmarks.evaluate import evaluate, keypoint_peers
     from vpr_edge.benchmarks.runtimes import open_runtime
 
+    if peers and task != "keypoints":
+        raise DataError(f"peers are judged for keypoints, not for {task}; leave out --peers.")
     rows: list[Row] = []
+    sizes: dict[tuple[int, int], None] = {}
     for path, label, names in chosen_artefacts(artefact, runtimes):
         for name in names if runtimes else names[:1]:
+            runtime = open_runtime(path, name)
             with progress(f"{label} in {name}") as report:
-                found = evaluate(open_runtime(path, name), task, data, report, sequence)
+                found = evaluate(runtime, task, data, report, sequence)
             rows += [replace(row, artefact=label) for row in found]
+            if peers:
+                sizes[runtime.preprocessing.height, runtime.preprocessing.width] = None
+    for size in sizes:
+        rows += keypoint_peers(data, size)
     print_rows(rows, as_json)
 
 

@@ -8,7 +8,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.benchmarks.keypoint_sources import Keypoints, decode_keypoints
+from vpr_edge.benchmarks.keypoint_sources import (
+    Keypoints,
+    decode_keypoints,
+    orb_keypoints,
+    sift_keypoints,
+)
 from vpr_edge.benchmarks.keypoints import Detect, KeypointScores, evaluate_keypoints
 from vpr_edge.benchmarks.places import Describe, PlaceScores, evaluate_places, evaluate_sequences
 from vpr_edge.benchmarks.rows import Row
@@ -175,6 +180,22 @@ def keypoint_rows(
     scores = evaluate_keypoints(detector(runtime), _told(pairs, progress), size)
     data = f"{terms}, {size[1]}x{size[0]}, k 300"
     return score_rows(scores, runtime.path.name, f"host/{runtime.name}", data)
+
+
+def keypoint_peers(data: str, size: tuple[int, int]) -> list[Row]:
+    """SIFT's and ORB's figures on the pairs and at the size (height, width) of an artefact.
+
+    Raises:
+        DataError: the data set is missing or damaged.
+    """
+    terms, pairs = homography_pairs(resolve(data))
+    terms = f"{terms}, {size[1]}x{size[0]}, k 300"
+    peers: dict[str, Detect] = {"SIFT": sift_keypoints, "ORB": orb_keypoints}
+    return [
+        row
+        for name, detect in peers.items()
+        for row in score_rows(evaluate_keypoints(detect, pairs, size), name, "host/opencv", terms)
+    ]
 
 
 def score_rows(scores: KeypointScores, artefact: str, device: str, data: str) -> list[Row]:

@@ -15,9 +15,9 @@ from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.importer import import_tflite
 from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.operator import Operator
-from vpr_edge.firmware_bridge.order import order_operators, size, step_bytes
+from vpr_edge.firmware_bridge.order import ALIGNMENT, order_operators, size, step_bytes
 from vpr_edge.firmware_bridge.passes import run_passes
-from vpr_edge.firmware_bridge.plan import ALIGNMENT, Plan, plan_memory
+from vpr_edge.firmware_bridge.plan import Plan, plan_memory
 from vpr_edge.firmware_bridge.program import Program
 
 REAL = ("ic", "vww", "nano-int8")

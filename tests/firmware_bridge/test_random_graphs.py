@@ -20,7 +20,8 @@ from vpr_edge.firmware_bridge.emit import Emitter
 from vpr_edge.firmware_bridge.golden import Arrays, Oracle, Vector, random_inputs
 from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, build_library, host_compiler
 from vpr_edge.firmware_bridge.importer import import_tflite
-from vpr_edge.firmware_bridge.plan import ALIGNMENT, Plan
+from vpr_edge.firmware_bridge.order import ALIGNMENT
+from vpr_edge.firmware_bridge.plan import Plan
 from vpr_edge.firmware_bridge.program import run_reference
 from vpr_edge.firmware_bridge.project import RUNTIME, write_project
 

@@ -58,6 +58,8 @@ from vpr_edge.quantize.sensitivity import layer_errors
 TOWN = TownConfig(splits=("test",))
 FLOAT, INT8 = "nano", "nano-int8"
 DEEPEST_RANK = 20
+# Of a host's figures those that a first look can do without.
+LEFT_OUT = ("cpu_wait_fraction", "end_to_end_p95_ms", "end_to_end_spread_ms", "latency_p99_ms")
 PARITY_IMAGES = 8
 KEYPOINT_PAIRS = 80
 DRAWN_KEYPOINTS = 100
@@ -147,7 +149,7 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
     say("measuring latency and memory")
     rows = [row for path in (onnx_path, tflite_path) for row in bench_host(path, QUICK)]
     files = tuple(r for r in rows if not r.device and not r.metric.startswith("operator_"))
-    host = tuple(row for row in rows if row.device)
+    host = tuple(row for row in rows if row.device and row.metric not in LEFT_OUT)
     arenas = {
         row.device.removeprefix("host/"): row.value for row in host if row.metric == "arena_bytes"
     }

@@ -17,8 +17,8 @@ from vpr_edge.errors import OutputError
 from vpr_edge.firmware_bridge.golden import Vector
 from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.operator import Constant, Kernel, Operator, Parameter, Scratch
-from vpr_edge.firmware_bridge.order import size
-from vpr_edge.firmware_bridge.plan import ALIGNMENT, Plan
+from vpr_edge.firmware_bridge.order import ALIGNMENT, size
+from vpr_edge.firmware_bridge.plan import Plan
 from vpr_edge.firmware_bridge.program import initial_state
 
 C_TYPES = {

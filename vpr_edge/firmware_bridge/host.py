@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError, ToolMissingError
 from vpr_edge.firmware_bridge.emit import Emitter
-from vpr_edge.firmware_bridge.plan import ALIGNMENT, Plan
+from vpr_edge.firmware_bridge.order import ALIGNMENT
+from vpr_edge.firmware_bridge.plan import Plan
 from vpr_edge.firmware_bridge.project import RUNTIME, write_project
 
 NAME = "model"

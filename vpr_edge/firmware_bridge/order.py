@@ -10,6 +10,8 @@ from vpr_edge.firmware_bridge.program import Program
 
 # Sets of finished layers, times layers, that are looked at before the file's order is kept.
 LARGEST_SEARCH = 2_000_000
+ALIGNMENT = 16
+"""Of every offset in the arena, bytes."""
 
 
 def size(tensor: Tensor) -> int:
@@ -20,10 +22,15 @@ def size(tensor: Tensor) -> int:
     return elements * tensor.dtype.itemsize
 
 
+def aligned(count: int) -> int:
+    """The least multiple of the alignment that holds so many bytes."""
+    return -(-count // ALIGNMENT) * ALIGNMENT
+
+
 def step_bytes(
     operator: Operator, live: set[Tensor], dying: set[Tensor], root: Mapping[Tensor, Tensor]
 ) -> int:
-    """The least memory in which a step can run.
+    """The least memory in which a step can run, its parts aligned.
 
     Args:
         operator: the step.
@@ -31,14 +38,14 @@ def step_bytes(
         dying: those of its inputs that nobody reads later, which its output may overlap.
         root: of the program's views (`Program.storage`).
     """
-    total = sum(size(tensor) for tensor in live) + operator.scratch_bytes
+    total = sum(aligned(size(tensor)) for tensor in live) + aligned(operator.scratch_bytes)
     if operator.is_view or len(operator.outputs) != 1:
         return total
-    output = size(operator.outputs[0])
+    output = aligned(size(operator.outputs[0]))
     reach, apart = output, 0
     for tensor, clearance in overlaps(operator, dying, root).items():
-        reach = max(reach, clearance + size(tensor))
-        apart += size(tensor)
+        reach = max(reach, aligned(clearance) + aligned(size(tensor)))
+        apart += aligned(size(tensor))
     return total - output - apart + max(reach, apart)
 
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.node import Tensor
 from vpr_edge.firmware_bridge.operator import Operator
-from vpr_edge.firmware_bridge.order import overlaps, size, step_bytes
+from vpr_edge.firmware_bridge.order import aligned, overlaps, size, step_bytes
 from vpr_edge.firmware_bridge.program import Program
 
-ALIGNMENT = 16
 ATTEMPTS = 5000
 # Share of the attempts that also send a buffer to the other end.
 TURNED = 0.7
+# Attempts without a better plan.
+SETTLE_AFTER = 300
 # Attempts times conflicts, so that a model of many layers is planned in seconds too.
 LARGEST_SEARCH = 5_000_000
 # Offsets are int32 in the generated C.
@@ -80,13 +81,14 @@ def plan_memory(program: Program) -> Plan:
     """
     buffers = _buffers(program)
     conflicts = _conflicts(program, buffers)
-    bound = max(_round(value) for value in _steps(program, buffers))
+    bound = max(_steps(program, buffers))
     order = sorted(range(len(buffers)), key=lambda i: (-buffers[i].bytes, buffers[i].first))
     from_top = [False] * len(buffers)
     best = _place(buffers, conflicts, order, from_top, bound)
     best_end = _end(buffers, best)
     # Deterministic: the same model gives the same C.
     generator = random.Random(0)
+    since_better = 0
     work = sum(map(len, conflicts)) + len(buffers)
     for _ in range(min(ATTEMPTS, LARGEST_SEARCH // work)):
         if best_end <= bound:
@@ -98,8 +100,14 @@ def plan_memory(program: Program) -> Plan:
         if generator.random() < TURNED:
             turned = generator.randrange(len(tops))
             tops[turned] = not tops[turned]
+        since_better += 1
+        if since_better % SETTLE_AFTER == 0:
+            # Let everything sink: lowest first, each as low as it can.
+            trial = sorted(range(len(buffers)), key=best.__getitem__)
+            tops = [False] * len(buffers)
         placed = _place(buffers, conflicts, trial, tops, bound)
         if _end(buffers, placed) <= best_end:
+            since_better *= _end(buffers, placed) == best_end
             order, from_top = trial, tops
             best, best_end = placed, _end(buffers, placed)
     if best_end > LARGEST_ARENA:
@@ -171,13 +179,13 @@ def _conflicts(program: Program, buffers: Sequence[Buffer]) -> list[list[Conflic
             continue
         dying = _dying(operator, step, buffers, root)
         for tensor, clearance in overlaps(operator, dying, root).items():
-            allowed[index[operator.outputs[0]], index[tensor]] = _round(clearance)
+            allowed[index[operator.outputs[0]], index[tensor]] = aligned(clearance)
     found: list[list[Conflict]] = [[] for _ in buffers]
     for i, a in enumerate(buffers):
         for j, b in enumerate(buffers):
             if i == j or a.last < b.first or b.last < a.first:
                 continue
-            below, above = _round(a.bytes), _round(b.bytes)
+            below, above = aligned(a.bytes), aligned(b.bytes)
             if (i, j) in allowed:  # a is written over b: a <= b - clearance
                 below = min(below, allowed[i, j])
             if (j, i) in allowed:  # b is written over a: a >= b + clearance
@@ -206,7 +214,7 @@ def _place(
         ]
         at = -1
         if from_top[i]:
-            at = limit - _round(buffers[i].bytes)
+            at = limit - aligned(buffers[i].bytes)
             for low, high in sorted(forbidden, key=lambda interval: -interval[1]):
                 if low < at < high:
                     at = low
@@ -220,8 +228,4 @@ def _place(
 
 
 def _end(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
-    return max(at + _round(buffer.bytes) for buffer, at in zip(buffers, offsets, strict=True))
-
-
-def _round(count: int) -> int:
-    return -(-count // ALIGNMENT) * ALIGNMENT
+    return max(at + aligned(buffer.bytes) for buffer, at in zip(buffers, offsets, strict=True))

@@ -2,10 +2,11 @@
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional
 
-from vpr_edge.training.losses.corners import corner_targets, heat_targets, points
+from vpr_edge.training.losses.corners import agreement, corner_targets, heat_targets, points
 from vpr_edge.training.losses.keypoints import CELL, keypoint_positions
 
 
@@ -54,3 +55,33 @@ def test_perfect_keypoints_pay_nothing_for_corners_and_others_do() -> None:
     assert abs(float(wrong["inside"]) - np.log(64) / 4) < 1e-5
     assert float(wrong["corners"]) > 0.1
     assert float(wrong["strength"]) > 1.5 * float(right["strength"])
+
+
+def test_agreement_is_the_cross_entropy_of_what_the_other_view_chose() -> None:
+    torch.manual_seed(0)
+    rows, columns = 3, 4
+    a, b = (torch.randn(2, CELL**2, rows, columns) for _ in range(2))
+    scores = (torch.randn(2, 1, rows, columns), torch.randn(2, 1, rows, columns))
+    # A shift by whole pixels; b shows a's pixel (x, y) at (x + 5, y - 3).
+    homography = torch.eye(3).repeat(2, 1, 1)
+    homography[:, 0, 2], homography[:, 1, 2] = 5, -3
+    found = agreement((a, b), scores, homography)
+
+    expected = 0.0
+    for source, target, score, dx, dy in ((a, b, scores[0], 5, -3), (b, a, scores[1], -5, 3)):
+        total = weights = 0.0
+        known = target.log_softmax(1)
+        for n in range(2):
+            for row in range(rows):
+                for column in range(columns):
+                    pixel = int(source[n, :, row, column].argmax())
+                    x = column * CELL + pixel % CELL + dx
+                    y = row * CELL + pixel // CELL + dy
+                    if not (0 <= x < columns * CELL and 0 <= y < rows * CELL):
+                        continue
+                    weight = float(torch.sigmoid(score[n, 0, row, column])) ** 2
+                    within = y % CELL * CELL + x % CELL
+                    total -= weight * float(known[n, within, y // CELL, x // CELL])
+                    weights += weight
+        expected += total / weights / 2
+    assert float(found) == pytest.approx(expected, rel=1e-5)

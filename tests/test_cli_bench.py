@@ -123,7 +123,7 @@ def test_compare_ends_with_1_when_something_got_worse(measured: Path, tmp_path: 
 def test_a_report_is_made_of_a_results_file(measured: Path, tmp_path: Path) -> None:
     done = run("report", measured, "--output", tmp_path / "table.csv")
     assert done.returncode == 0, done.stderr
-    assert "relu.tflite,cortex-m4/gcc+qemu" in (tmp_path / "table.csv").read_text()
+    assert "relu.tflite,cortex-m4/" in (tmp_path / "table.csv").read_text()
 
 
 def test_a_runtime_that_dies_on_the_way_leaves_what_was_measured(

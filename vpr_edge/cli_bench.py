@@ -1,6 +1,7 @@
 """The command bench: what is measured, where, and what becomes of it."""
 
 import json
+import shlex
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -280,7 +281,7 @@ def chosen_artefacts(
 
 
 def _command() -> str:
-    return " ".join(["vpr-edge", *sys.argv[1:]])
+    return shlex.join(["vpr-edge", *sys.argv[1:]])
 
 
 def _terms(run: Any) -> str:

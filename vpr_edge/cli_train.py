@@ -71,9 +71,9 @@ def train(
 ) -> None:
     """Run a training recipe, or several as stages.
 
-    RECIPE is a YAML file, or one of the package (multitask, nano, small, segmentation, mcu, places,
-    tune, qat). Of several each starts from the checkpoint of the one before; full is multitask,
-    segmentation, places, qat.
+    RECIPE is a YAML file, or one of the package (multitask, nano, small, tune, corners,
+    segmentation, mcu, places, qat). Of several each starts from the checkpoint of the one before;
+    full is multitask, segmentation, places, qat.
 
     The run folder holds the resolved recipe, TensorBoard events, the state to resume from, and at
     the end checkpoint.safetensors; a chain has a numbered folder for each stage. The same command

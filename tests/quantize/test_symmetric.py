@@ -1,7 +1,10 @@
 """`quantize --symmetric`: zero points 0, as TensorRT demands, and otherwise what int8 is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from tests.quantize.networks import CONVAP, FIT, GEM, images, random_network, tensor
 from tests.quantize.test_calibrate import histogram, squared_error
@@ -63,3 +66,14 @@ def test_calibration_and_recipe_take_the_setting() -> None:
     assert zero_points.pop(model.graph.input.name) == -128 and not any(zero_points.values())
     assert qat_recipe("nano", None, ("symmetric=true",)).symmetric
     assert not qat_recipe("nano", None, ()).symmetric
+
+
+def test_the_exact_pass_of_a_network_with_softmax_agrees_with_the_rounded_one() -> None:
+    fake = symmetric(replace(CONVAP, detector="corners"))
+    pictures = tensor(images(2, seed=3))
+    with torch.no_grad():
+        rounded = fake(pictures)
+        fake.integer_exact = True
+        exact = fake(pictures)
+    for name, values in rounded.items():
+        assert float((exact[name] - values).norm() / values.norm()) < 0.2, name

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from vpr_edge.errors import CheckpointError
-from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import build_graph, network_config
+from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.training.freeze import frozen_layers, layer_groups
 from vpr_edge.training.loop import train
 from vpr_edge.training.network import recipe_config
@@ -120,3 +122,49 @@ def test_chains_that_cannot_work_are_refused_before_anything_is_trained(tmp_path
         "multitask", "segmentation", "places", "qat",
     ]  # fmt: skip
     assert chain(("nano",), tmp_path)[0].folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("log_every=0", "log_every must be at least 1"),
+        ("validation={patience: 0}", "patience must be at least 1"),
+        ("seed=-1", "seed must be at least 0"),
+        ("batch.place_pairs=-1", "place_pairs must be at least 0"),
+        ("sources={town: abc}", "abc"),
+        ("weights.contrast={}", "schedule of contrast is empty"),
+    ],
+)
+def test_values_that_no_run_can_use_are_refused_when_they_are_read(setting: str, said: str) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        load_recipe("multitask", (setting,))
+
+
+def test_recipes_that_hold_themselves_or_no_settings_are_refused(tmp_path: Path) -> None:
+    chained = tmp_path / "chained.yaml"
+    chained.write_text("stages: [chained.yaml]")
+    with pytest.raises(CheckpointError, match="stage of itself"):
+        chain((str(chained),), tmp_path / "run", ())
+    (tmp_path / "odd.yaml").write_text("base: nano\nweights: 5")
+    with pytest.raises(CheckpointError, match=r"odd\.yaml cannot be used"):
+        load_recipe(str(tmp_path / "odd.yaml"))
+
+
+def test_what_a_checkpoint_becomes_keeps_its_size_its_classes_and_its_reach(tmp_path: Path) -> None:
+    given = replace(network_config("nano"), height=40, width=56, classes=5, keypoint_reach=0.75)
+    tensors = {k: v.numpy() for k, v in Network(build_graph(given)).state_dict().items()}
+    path = save_checkpoint(
+        tmp_path / "given.safetensors", Checkpoint("float", given, tensors, Preprocessing(40, 56))
+    )
+    recipe = load_recipe("mcu", (f"init={path}", "become=nano-vs-slam-n-mcu"))
+    found = recipe_config(recipe)
+    assert (found.height, found.width, found.classes, found.keypoint_reach) == (40, 56, 5, 0.75)
+    assert found.family == "nano_vs_slam"
+
+
+def test_a_projection_of_the_whole_place_map_keeps_its_size() -> None:
+    config = replace(network_config("nano"), place_projection=16)
+    tensors = {k: v.numpy() for k, v in Network(build_graph(config)).state_dict().items()}
+    checkpoint = Checkpoint("float", config, tensors, Preprocessing(120, 160))
+    with pytest.raises(CheckpointError, match="spans the whole picture of 160x120"):
+        checkpoint.resized(240, 320)

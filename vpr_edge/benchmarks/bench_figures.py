@@ -147,7 +147,8 @@ def choices(rows: Sorted) -> tuple[str, tuple[Choice, ...]]:
     }
 
     def recall_of(artefact: str, device: str) -> float | None:
-        runtimes = (device, *(SAME_BITS if (artefact, device) in equal else ()))
+        # Threads are a term of the latency, not of the recall.
+        runtimes = (device.partition(",")[0], *(SAME_BITS if (artefact, device) in equal else ()))
         known = (by_runtime.get((artefact, runtime)) for runtime in runtimes)
         return next((value for value in known if value is not None), None)
 

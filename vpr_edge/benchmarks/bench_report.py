@@ -31,7 +31,7 @@ from vpr_edge.files import atomic_file
 
 FORMATS = (".html", ".md", ".csv")
 # What the names of devices with an operating system begin with.
-HOSTS = ("host/", "jetson")
+HOSTS = ("host/", "jetson", "remote ")
 
 
 def check_report(path: Path, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ HIGHER_IS_BETTER = (
     "matching_score",
     "miou",
     "pixel_accuracy",
+    "reference_cosine_",
 )
 """How the names of figures begin that should be large; all others should be small."""
 WAITED = "cpu_wait_fraction"
@@ -28,10 +29,11 @@ NOT_JUDGED = (
     WAITED,
     "arena_bound_bytes",
     "first_call_ms",
+    "engine_build_ms",
 )
 """How the names of figures begin that are neither better nor worse, or rest on a single run."""
-RARE = ("latency_p95_ms", "latency_p99_ms", "end_to_end_p95_ms")
-"""Figures that rest on few runs; they are given `RARE_FACTOR` times the tolerance."""
+RARE = ("_p95_ms", "_p99_ms")
+"""How figures end that rest on few runs; these have `RARE_FACTOR` times the tolerance."""
 RARE_FACTOR = 10
 SMALL_MEMORY = 1 << 20
 """Bytes by which a peak of resident memory varies from one process to the next."""
@@ -160,7 +162,7 @@ def _allowed(row: Row, spread: float, tolerance: Tolerance) -> float:
         return 0.0
     if row.unit == "fraction":
         return tolerance.accuracy
-    share = tolerance.measured * (RARE_FACTOR if row.metric in RARE else 1)
+    share = tolerance.measured * (RARE_FACTOR if row.metric.endswith(RARE) else 1)
     if row.unit == "ms":
         share += spread
     allowed = share * abs(row.value)

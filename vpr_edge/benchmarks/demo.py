@@ -1,8 +1,5 @@
 """`vpr-edge demo`: town, shipped checkpoint, export, bench, evaluation, report."""
 
-import os
-import platform
-import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,6 +23,7 @@ from vpr_edge.benchmarks.keypoints import warp
 from vpr_edge.benchmarks.latency import QUICK
 from vpr_edge.benchmarks.mcu import bench_mcu
 from vpr_edge.benchmarks.places import RECALL_AT, PlaceScores, hog_descriptor, recall_at
+from vpr_edge.benchmarks.processors import machine
 from vpr_edge.benchmarks.report import (
     Headline,
     Report,
@@ -228,11 +226,8 @@ def _emulated(path: Path, say: Callable[[str], None]) -> tuple[Row, ...]:
 
 def _machine() -> str:
     """Processor and system, as the terms of a latency."""
-    model = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).is_file():
-        found = re.search(r"model name\s*:\s*(.+)", info.read_text())
-        model = found.group(1) if found else model
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
+    here = machine()
+    return f"{here['cpu']}, {here['cores']} cores, {here['system']}"
 
 
 def _recall_by_condition(

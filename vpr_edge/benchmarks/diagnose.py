@@ -80,7 +80,11 @@ def diagnose(
     errors: dict[str, LayerError] = {}
     outputs: dict[str, float] = {}
     remedies: tuple[Remedy, ...] = ()
-    terms = f"{len(inputs)} inputs" if inputs else ""
+    terms = (
+        f"{len(inputs)} inputs"
+        if inputs
+        else "no pictures (pass --data, or run vpr-edge data town)"
+    )
     if images and reference is None:
         terms += "; errors need the float checkpoint it was made from (--reference)"
     if model is not None and float_checkpoint is not None and len(fitted) >= 2:

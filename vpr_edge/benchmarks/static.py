@@ -87,8 +87,14 @@ def _tflite_macs(file: TfliteFile, op: TfliteOperator) -> int:
 def _onnx(path: Path) -> list[tuple[str, float, str]]:
     try:
         model = onnx.shape_inference.infer_shapes(onnx.load(path))
-    except (DecodeError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"{path} is not a whole ONNX model; export it again.") from error
+    except (
+        DecodeError,
+        onnx.shape_inference.InferenceError,
+        onnx.checker.ValidationError,
+    ) as error:
+        raise ModelError(
+            f"{path} is not a whole ONNX model, or its data file is not beside it; export it again."
+        ) from error
     graph = model.graph
     shapes: dict[str, Shape] = {
         value.name: tuple(d.dim_value or 1 for d in value.type.tensor_type.shape.dim)

@@ -250,7 +250,8 @@ class _Graph:
         """The checked model, at opset 13 where that means the same."""
         lowered = [_lowered(node, self.arrays) for node in self.nodes]
         whole = [node for node in lowered if node is not None]
-        lower = len(whole) == len(lowered)
+        (opset,) = (e.version for e in self.model.opset_import if e.domain in ("", "ai.onnx"))
+        lower = len(whole) == len(lowered) and opset >= OPSET
         nodes = whole if lower else self.nodes
         read = {name for node in nodes for name in node.input}
         constants = [

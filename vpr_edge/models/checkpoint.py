@@ -54,10 +54,19 @@ class Checkpoint:
         """The same weights for pictures of another size.
 
         Raises:
-            CheckpointError: a side is no multiple of 8.
+            CheckpointError: a side is no multiple of 8, or a layer spans the whole picture.
         """
         fit = replace(self.preprocessing, height=height, width=width)
-        return replace(self, config=resized(self.config, height, width), preprocessing=fit)
+        found = replace(self, config=resized(self.config, height, width), preprocessing=fit)
+        before, after = self.graph, found.graph
+        for node in before.weighted():
+            if before.weight_shape(node) != after.weight_shape(after[node.name]):
+                raise CheckpointError(
+                    f"the layer {node.name} of {self.config.name} spans the whole picture of "
+                    f"{self.config.width}x{self.config.height}; keep that size, or fit the layer "
+                    "anew at the other (vpr-edge whiten)."
+                )
+        return found
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, overwrite: bool = True) -> Path:

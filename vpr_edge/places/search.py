@@ -12,7 +12,7 @@ _BATCH = 1024
 def rank(queries: NDArray[np.float32], database: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """The `k` most similar database vectors of each query, best first.
 
-    Equal similarities keep the order of the database.
+    Equal similarities keep the order of the database (see `best`).
 
     Args:
         queries: float32 [Q, D], of length 1 each.
@@ -35,7 +35,9 @@ def rank(queries: NDArray[np.float32], database: NDArray[np.float32], k: int) ->
 
 
 def best(similarity: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The columns of the `k` largest values of each row, largest first, equals in their order.
+    """The columns of the `k` largest values of each row, largest first.
+
+    Of equal values those found stand in their order; which of those at the end are found is open.
 
     Args:
         similarity: float32 [Q, N].

@@ -102,7 +102,13 @@ def combine(
         average = round_average(total.to(torch.int64), count).to(torch.float32)
         return average - output.zero_point
     if node.op in FIXED_PARAMETERS:
-        return _fixed(node, inputs[0], affines[node.inputs[0]], output)
+        source = affines[node.inputs[0]]
+        scale, zero_point = FIXED_PARAMETERS[node.op]
+        if output == Affine(np.float32(scale), zero_point):
+            return _fixed(node, inputs[0], source, output)
+        # Symmetric networks have parameters of their own: TensorRT computes these in floats.
+        real = rearrange(node, inputs[0] * float(source.scale))
+        return (real / float(output.scale)).round().clamp(low, high)
     scales = [affines[name].scale for name in node.inputs]
     if node.op == "matmul":
         # Float64 sums of these integers are exact.

@@ -8,8 +8,6 @@ from lightning_fabric.strategies import DDPStrategy
 
 from vpr_edge.errors import ToolMissingError
 
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-
 
 @dataclass(frozen=True)
 class Hardware:
@@ -34,10 +32,14 @@ def launch(hardware: Hardware) -> Fabric:
     """Start the processes; each goes on from here with its own rank.
 
     Raises:
-        ToolMissingError: there are fewer GPUs than devices.
+        ToolMissingError: there is no GPU where one is wanted, or fewer than devices.
     """
     several = hardware.devices * hardware.nodes > 1
     gpus = torch.cuda.device_count() if hardware.accelerator != "cpu" else 0
+    if hardware.accelerator == "cuda" and not gpus:
+        raise ToolMissingError(
+            "--accelerator cuda needs a GPU, and this machine has none; choose cpu or auto."
+        )
     if gpus and hardware.devices > gpus:
         raise ToolMissingError(
             f"--devices {hardware.devices} needs as many GPUs, but this machine has {gpus}; lower "
@@ -49,7 +51,7 @@ def launch(hardware: Hardware) -> Fabric:
         accelerator=hardware.accelerator,
         devices=hardware.devices,
         num_nodes=hardware.nodes,
-        precision=hardware.precision,  # type: ignore[arg-type]  # one of PRECISIONS
+        precision=hardware.precision,  # type: ignore[arg-type]  # as the command offers
         # Not every loss is there in every step, so not every weight has a gradient.
         strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
     )

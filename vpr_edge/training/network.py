@@ -1,5 +1,6 @@
 """The network that a recipe starts from, and the checkpoint that it ends with."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,14 +20,23 @@ from vpr_edge.training.recipe import Recipe
 def recipe_config(recipe: Recipe) -> NetworkConfig:
     """The network that a recipe trains: `become`, that of its starting checkpoint, or of the zoo.
 
+    What it becomes keeps the checkpoint's input size, classes and reach of keypoints.
+
     Raises:
         CheckpointError: no such network or checkpoint.
     """
-    if recipe.become:
-        return network_config(recipe.become)
-    if recipe.init:
-        return load_checkpoint(find_checkpoint(recipe.init)).config
-    return network_config(recipe.network)
+    if not recipe.init:
+        return network_config(recipe.become or recipe.network)
+    given = load_checkpoint(find_checkpoint(recipe.init)).config
+    if not recipe.become:
+        return given
+    return replace(
+        network_config(recipe.become),
+        height=given.height,
+        width=given.width,
+        classes=given.classes,
+        keypoint_reach=given.keypoint_reach,
+    )
 
 
 def starting_network(recipe: Recipe, config: NetworkConfig) -> Network:

@@ -249,9 +249,15 @@ def read_settings(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
         raise CheckpointError(f"the recipe {path} is based on itself; give it another base.")
     # A base that is a file lies beside the recipe that names it.
     found = base if base in shipped else str(path.parent / base)
-    return _merged(read_settings(found, (*above, base)), values)
+    below = read_settings(found, (*above, base))
+    try:
+        return _merged(below, values)
+    except TypeError as error:
+        raise CheckpointError(f"the recipe {path} cannot be used: {error}; correct it.") from error
 
 
+# Counts that divide or are drawn from; of others 0 switches something off.
+AT_LEAST_ONE = ("log_every", "save_every", "nearest", "patience")
 _GROUPS = (Batch, Weights, Mining, Validation, TeacherInput)
 
 
@@ -272,6 +278,8 @@ def _build(default: Any, values: dict[str, Any]) -> Any:
             raise ValueError(f"it has no setting {key!r}, only {', '.join(sorted(known))}")
         old = getattr(default, key)
         if isinstance(default, Weights) and isinstance(value, dict):
+            if not value:
+                raise ValueError(f"the schedule of {key} is empty")
             changes[key] = {int(step): float(weight) for step, weight in value.items()}
         else:
             changes[key] = _setting(key, old, value)
@@ -286,6 +294,10 @@ def _setting(key: str, old: Any, value: Any) -> Any:
         value = float(value)
     if isinstance(old, tuple) and isinstance(value, list):
         value = tuple(value)
+    if isinstance(old, dict) and isinstance(value, dict):
+        value = {name: float(share) for name, share in value.items()}
     if type(value) is not type(old):
         raise ValueError(f"{key} must be {type(old).__name__}, not {value!r}")
+    if isinstance(value, int) and value < (key in AT_LEAST_ONE):
+        raise ValueError(f"{key} must be at least {int(key in AT_LEAST_ONE)}, not {value}")
     return value

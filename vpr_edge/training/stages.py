@@ -62,7 +62,7 @@ def chain(recipes: Sequence[str], folder: Path, settings: tuple[str, ...] = ()) 
     return stages
 
 
-def _stage_names(name: str) -> list[str]:
+def _stage_names(name: str, above: tuple[str, ...] = ()) -> list[str]:
     settings = read_settings(name)
     if "stages" not in settings:
         return [name]
@@ -74,7 +74,9 @@ def _stage_names(name: str) -> list[str]:
         )
     # A stage that is a file lies beside the recipe that names it.
     beside = [str(Path(name).parent / s) if s.endswith((".yaml", ".yml")) else s for s in stages]
-    return [inner for stage in beside for inner in _stage_names(stage)]
+    if name in (*above, *beside):
+        raise CheckpointError(f"the recipe {name} is a stage of itself; take it out of its stages.")
+    return [inner for stage in beside for inner in _stage_names(stage, (*above, name))]
 
 
 def _is_name(value: object) -> bool:

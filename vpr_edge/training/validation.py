@@ -46,6 +46,11 @@ def hold_out(data: Data, validation: Validation) -> tuple[Data, Data]:
     if not 0 < validation.share < 1:
         raise CheckpointError("validation.share must lie between 0 and 1; 0.1 holds out a tenth.")
     if validation.figure == "miou":
+        if not data.labelled:
+            raise DataError(
+                "validation.figure miou needs labelled pictures; add a source to labelled, or "
+                "choose recall_at_1."
+            )
         parts = [_part_labelled(source, validation.share) for source in data.labelled]
         kept, out = zip(*parts, strict=True)
         return replace(data, labelled=kept), replace(data, labelled=out)

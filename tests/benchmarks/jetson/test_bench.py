@@ -256,8 +256,8 @@ def test_engines_are_built_once_and_timed(start: Start, qdq: Qdq, tmp_path: Path
         "power_mw_mean": 4319,
     }
     assert {metric: rows[device, metric] for metric in expected} == expected
-    # At 4.319 W a run every 9.9 ms.
-    assert rows[device, "energy_per_run_mj"] == pytest.approx(4319 * 0.0099)
+    # At 4.319 W, from the first start to the last end.
+    assert rows[device, "energy_per_run_mj"] == pytest.approx(4319 * 0.009915)
     series = {one.metric: one for one in found if isinstance(one, Series)}
     assert series["VDD_SOC_power_mw"].unit == "mW" and series["tj_temperature_c"].unit == "C"
     assert set(series["VDD_SOC_power_mw"].values) == {1200}

@@ -43,3 +43,11 @@ def test_ignored_pixels_do_not_reach_the_segmentation_loss() -> None:
     segmentation(logits, labels, torch.ones(11)).backward()
     gradient = logits.grad.abs().sum((0, 1, 2))
     assert (gradient[:4] > 0).all() and (gradient[5:] == 0).all()
+
+
+def test_a_batch_without_a_judged_pixel_teaches_nothing_and_breaks_nothing() -> None:
+    logits = torch.randn(2, 11, 6, 8, requires_grad=True)
+    labels = torch.full((2, 24, 32), 11)
+    loss = segmentation(logits, labels, torch.ones(11))
+    loss.backward()
+    assert loss == 0 and logits.grad is not None and not logits.grad.any()

@@ -183,8 +183,8 @@ class _Session:
         summary = summary_of(event["log"]).get("Latency")
         if summary:
             yield self._row("trtexec_latency_median_ms", summary["median"], "ms")
-        seconds = (columns["start"][-1] - columns["start"][0]) / 1e3
-        yield from self._sensors(seconds / len(columns["start"]))
+        span = columns["start"][-1] - columns["start"][0] + columns["latency"][-1]
+        yield from self._sensors(span / 1e3 / len(columns["start"]))
 
     def _agreement(self, event: Event) -> Iterator[Measured]:
         """The cosine of each output with that of ONNX Runtime on this machine."""

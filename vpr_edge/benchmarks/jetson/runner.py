@@ -282,7 +282,6 @@ def time_session(order: Dict[str, Any], model: Dict[str, Any], folder: str, name
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    begun = time.perf_counter()
     try:
         session = onnxruntime.InferenceSession(
             model["path"], options, providers=[(provider, settings)]
@@ -298,6 +297,7 @@ def time_session(order: Dict[str, Any], model: Dict[str, Any], folder: str, name
         ).astype(numpy.float32)
         for entry in session.get_inputs()
     }
+    begun = time.perf_counter()
     session.run(None, fed)
     first = time.perf_counter() - begun
     if model["form"] == "int8":

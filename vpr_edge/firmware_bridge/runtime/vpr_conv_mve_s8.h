@@ -12,7 +12,9 @@ VPR_INLINE void vpr_conv_pixel_mve_s8(const struct vpr_conv s, const int8_t *pat
                                       const struct vpr_channels c, const struct vpr_range range,
                                       int8_t *output)
 {
-    const int32_t whole = s.depth / VPR_CONV_BLOCK, rest = s.depth - whole * VPR_CONV_BLOCK;
+    /* Blocks of which every tap exists: what fills the last one is there in the weights alone. */
+    const int32_t whole = vpr_conv_taps(s) / VPR_CONV_BLOCK;
+    const int32_t rest = s.depth - whole * VPR_CONV_BLOCK;
     const mve_pred16_t tail = vctp8q((uint32_t)(vpr_conv_taps(s) - whole * VPR_CONV_BLOCK));
     for (int32_t o = 0; o < s.out_channels; o += 4) {
         const int8_t *x = patch, *w0 = c.weights + o * s.depth;

@@ -17,7 +17,8 @@ VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_
                             const struct vpr_channels c, const struct vpr_range range,
                             int8_t *output, void *scratch)
 {
-    const int32_t whole = s.depth / VPR_CONV_BLOCK * VPR_CONV_BLOCK;
+    /* Blocks of which every tap exists: what fills the last one is there in the weights alone. */
+    const int32_t whole = vpr_conv_taps(s) / VPR_CONV_BLOCK * VPR_CONV_BLOCK;
     const int32_t rest = s.depth - whole, taps = vpr_conv_taps(s) - whole;
     for (int32_t y = 0; y < s.out_rows; ++y) {
         for (int32_t x = 0; x < s.out_columns; ++x) {

@@ -121,3 +121,26 @@ def test_a_slope_that_is_no_number_is_refused(tmp_path: Path, alpha: float) -> N
         options=schema.LeakyReluOptionsT(alpha=alpha),
     )
     check_refusal(path, "the slope is")
+
+
+@pytest.mark.parametrize("code", ["ABS", "RELU", "LEAKY_RELU"])
+def test_scales_whose_quotient_is_all_but_a_tie_are_divided_as_tflm_does(
+    tmp_path: Path, code: str
+) -> None:
+    rng = np.random.default_rng(8)
+    below = code == "LEAKY_RELU"
+    slope = 0.7 if below else 1.0
+    for index in range(40):
+        output = np.float32(10 ** rng.uniform(-2, 0))
+        steps, result = rng.integers(20, 120, 2)
+        # A half after so many steps of the input, as near as float32 comes to it.
+        source = np.float32((result + 0.5) / steps * float(output) / slope)
+        zero = 127 if below else -128
+        path = one_input(
+            tmp_path / f"{index}.tflite",
+            code,
+            (float(source), zero),
+            (float(output), zero),
+            options=schema.LeakyReluOptionsT(alpha=slope) if below else None,
+        )
+        check(path, native=index == 0, inputs=[(EVERY_INT8,)])

@@ -45,9 +45,12 @@ def rescaled(node: Node, x: Values, real: np.float64 | float) -> Values:
 
 
 def ratio(source: Tensor, output: Tensor) -> float:
-    """The input's scale over the output's, divided in float32 as TFLM's activations do."""
-    with np.errstate(over="ignore"):
-        return float(source.scale[0] / output.scale[0])
+    """The input's scale over the output's.
+
+    TFLM's source divides in float32 and its interpreter, which is what is followed, in float64:
+    near ties tell the two apart.
+    """
+    return float(source.scale[0]) / float(output.scale[0])
 
 
 class Relu(Unary):
@@ -94,8 +97,7 @@ class LeakyRelu(Unary):
         """See `Unary`."""
         x = INT8 - node.affine(source).zero_point
         slope = _slope(node)
-        with np.errstate(over="ignore"):
-            real = float(source.scale[0] * slope / output.scale[0])
+        real = ratio(source, output) * float(slope)
         below = int(np.sign(real)) * rescaled(node, np.minimum(x, 0), abs(real))
         above = rescaled(node, np.maximum(x, 0), ratio(source, output))
         return table(np.where(x < 0, below, above) + node.affine(output).zero_point)

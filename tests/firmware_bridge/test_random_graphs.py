@@ -34,10 +34,12 @@ BATCH = 10
 SANITIZED = 5
 SANITIZERS = ("-std=c99", "-O1", "-g", "-ffp-contract=off", "-fsanitize=address,undefined")
 
+# Found by long runs: a pixel read beyond its last tap, scales whose quotient is all but a tie.
+FOUND = [range(100260, 100270), range(101060, 101070)]
 BATCHES = [
     range(first, min(first + BATCH, FIRST + GRAPHS))
     for first in range(FIRST, FIRST + GRAPHS, BATCH)
-]
+] + FOUND
 
 
 @dataclass(frozen=True, eq=False)

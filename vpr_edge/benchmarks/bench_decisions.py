@@ -12,7 +12,7 @@ from vpr_edge.benchmarks.bench_figures import (
     choices,
     fits,
 )
-from vpr_edge.benchmarks.boards import predicted_ms
+from vpr_edge.benchmarks.boards import BOARDS, predicted_ms
 from vpr_edge.benchmarks.page import (
     Cell,
     Chart,
@@ -161,11 +161,13 @@ def boards(rows: Sorted) -> Section | None:
     headings = ["board"]
     for name in by_artefact:
         headings += [f"{name}\nverdict", f"{name}\nms a run"]
+    cycles = sorted({board.calibration.cycles for board in BOARDS if board.calibration})
+    known = " and ".join(f"{value:g}" for value in cycles)
     note = (
         "SRAM: the largest piece in one address range; the application's own memory comes on top. "
         "Milliseconds are predicted where cycles an instruction are known (each row's terms are "
         "under Instructions); elsewhere the board is uncalibrated and the time at one cycle an "
-        "instruction is given as a yardstick: the two calibrated boards need 1.36 and 1.43. "
+        f"instruction is given as a yardstick: those that are known need {known}. "
         "A Cortex-M85 is judged by what was counted on a Cortex-M55, an M0+ by an M0."
     )
     return Section(

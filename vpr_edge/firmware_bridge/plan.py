@@ -106,10 +106,11 @@ def plan_memory(program: Program) -> Plan:
             trial = sorted(range(len(buffers)), key=best.__getitem__)
             tops = [False] * len(buffers)
         placed = _place(buffers, conflicts, trial, tops, bound)
-        if _end(buffers, placed) <= best_end:
-            since_better *= _end(buffers, placed) == best_end
-            order, from_top = trial, tops
-            best, best_end = placed, _end(buffers, placed)
+        end = _end(buffers, placed)
+        if end < best_end:
+            since_better = 0
+        if end <= best_end:
+            order, from_top, best, best_end = trial, tops, placed, end
     if best_end > LARGEST_ARENA:
         raise ModelError(
             f"{program.source} needs an arena of {best_end:,} B, more than the "

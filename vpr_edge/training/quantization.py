@@ -4,14 +4,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from vpr_edge.quantize.post_training import post_training
 from vpr_edge.training.data import load_data
 from vpr_edge.training.network import recipe_config
 from vpr_edge.training.recipe import Recipe, load_recipe
+from vpr_edge.training.sources import spread_pictures
 
 CALIBRATION_IMAGES = 200
 
@@ -52,12 +51,7 @@ def calibrated(
         data,
         progress=(lambda _what, done, total: progress(done, total)) if progress else None,
     )
-    share = CALIBRATION_IMAGES // len(loaded.places)
-    images = [
-        source.images[k]
-        for source in loaded.places
-        for k in np.linspace(0, len(source.images) - 1, share).astype(int)
-    ]
+    images = spread_pictures(loaded.places, CALIBRATION_IMAGES)
     provenance = {
         "method": "post-training calibration",
         "sources": sorted(source.name for source in loaded.places),

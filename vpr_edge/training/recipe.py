@@ -298,6 +298,7 @@ def _setting(key: str, old: Any, value: Any) -> Any:
         value = {name: float(share) for name, share in value.items()}
     if type(value) is not type(old):
         raise ValueError(f"{key} must be {type(old).__name__}, not {value!r}")
-    if isinstance(value, int) and value < (key in AT_LEAST_ONE):
-        raise ValueError(f"{key} must be at least {int(key in AT_LEAST_ONE)}, not {value}")
+    least = 1 if key in AT_LEAST_ONE else 0
+    if isinstance(value, int) and value < least:
+        raise ValueError(f"{key} must be at least {least}, not {value}")
     return value

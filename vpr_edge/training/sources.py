@@ -4,7 +4,7 @@ Evaluation data never enters: no `test_*` photograph, no Nordland place from 2,5
 part of CamVid, only the training towns, and neither the corridor nor SPED.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -236,3 +236,13 @@ def _labelled(
 def _upright(image: Images) -> Images:
     """Portrait photographs are turned, so that no picture is squeezed to half its width."""
     return image if image.shape[1] >= image.shape[0] else np.rot90(image)
+
+
+def spread_pictures(sources: Sequence[PlaceSource], count: int) -> list[Images]:
+    """About so many pictures uint8 [H, W, 3], an equal share of each source, evenly spread."""
+    share = count // len(sources)
+    return [
+        source.images[k]
+        for source in sources
+        for k in np.unique(np.linspace(0, len(source.images) - 1, share).astype(int))
+    ]

@@ -10,6 +10,7 @@ from vpr_edge.models.whitening import whitened
 from vpr_edge.training.data import load_data
 from vpr_edge.training.network import recipe_config
 from vpr_edge.training.quantization import qat_recipe
+from vpr_edge.training.sources import spread_pictures
 
 
 def whitened_checkpoint(
@@ -43,10 +44,7 @@ def whitened_checkpoint(
         data,
         progress=(lambda _what, done, total: progress(done, total)) if progress else None,
     )
-    share = pictures // len(loaded.places)
     chosen = [
-        checkpoint.preprocessing.fit(source.images[k])
-        for source in loaded.places
-        for k in np.unique(np.linspace(0, len(source.images) - 1, share).astype(int))
+        checkpoint.preprocessing.fit(image) for image in spread_pictures(loaded.places, pictures)
     ]
     return whitened(checkpoint, np.stack(chosen), length, strength)

@@ -10,6 +10,7 @@ from vpr_edge import __version__
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.cli_bench import bench, chosen_artefacts
 from vpr_edge.cli_import import import_checkpoint
+from vpr_edge.cli_sequence import sequence as train_sequence
 from vpr_edge.cli_train import pseudo_label, quantize, train
 from vpr_edge.cli_whiten import whiten
 from vpr_edge.console import print_rows, print_table, progress, run_command
@@ -259,7 +260,12 @@ def export(
     show_default=True,
     help="For places: also recognise them by so many consecutive frames.",
 )
-@click.option("--peers", is_flag=True, help="For keypoints: SIFT and ORB on the same pictures too.")
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="For keypoints: also SIFT, ORB, and those of ALIKED-t16, SuperPoint and XFeat that are "
+    "installed, on the same pictures.",
+)
 @RUNTIME
 @JSON
 def evaluate_command(
@@ -302,7 +308,7 @@ def evaluate_command(
             if peers:
                 sizes[runtime.preprocessing.height, runtime.preprocessing.width] = None
     for size in sizes:
-        rows += keypoint_peers(data, size)
+        rows += keypoint_peers(data, size, lambda line: click.echo(line, err=True), progress)
     print_rows(rows, as_json)
 
 
@@ -312,6 +318,7 @@ cli.add_command(pseudo_label)
 cli.add_command(import_checkpoint)
 cli.add_command(quantize)
 cli.add_command(whiten)
+cli.add_command(train_sequence)
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ int32_t keypoints(const int32_t *numbers, const int16_t *offset, const int8_t *s
                   int32_t most, uint8_t *work, struct vpr_keypoint *found, int8_t *descriptors)
 {
     const struct vpr_keypoint_settings s = {numbers[0], numbers[1], numbers[2], numbers[3],
-                                            numbers[4], numbers[5], numbers[6], offset};
+                                            numbers[4], numbers[5], numbers[6], offset, NULL};
     const int32_t count = vpr_keypoints_s8(&s, score, location, most, work, found);
     for (int32_t i = 0; i < count; ++i) {
         vpr_keypoint_descriptor_s8(&s, map, channels, zero_point, found[i],

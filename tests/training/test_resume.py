@@ -1,5 +1,7 @@
 """A run that was killed ends as one that was not; several processes train as one."""
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +14,14 @@ import torch
 
 from tests.training import tiny
 from vpr_edge.errors import CheckpointError
-from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.files import sha256
+from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from vpr_edge.training.batches import draw_batch
 from vpr_edge.training.hardware import Hardware
 from vpr_edge.training.loop import train
 from vpr_edge.training.network import recipe_config, starting_network
+from vpr_edge.training.recipe import Batch, load_recipe
+from vpr_edge.training.stages import Stage, run_chain
 from vpr_edge.training.step import SealedBatch, Step, weights_at
 
 
@@ -98,3 +103,75 @@ def test_mixed_precision_computes_the_same_losses_to_two_digits(tmp_path, data) 
     assert exact != mixed
     for name, value in exact.items():
         assert mixed[name] == pytest.approx(value, rel=0.05, abs=0.02), name
+
+
+def test_a_run_is_not_gone_on_with_when_a_file_it_names_has_changed(tmp_path, data) -> None:
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(find_checkpoint("nano").read_bytes())
+    targets = tmp_path / "maps.npz"
+    targets.write_bytes(b"of a teacher")
+    recipe = replace(
+        tiny.TINY, init=str(start), teacher=str(targets), steps=2, batch=Batch(0, 0, 1)
+    )
+    run = tmp_path / "run"
+    train(recipe, run, data)
+    written = json.loads((run / "recipe.json").read_text())
+    digests = {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in (("init", start), ("teacher", targets))
+    }
+    assert written["sha256"] == digests
+    assert load_recipe(str(run / "recipe.json")) == recipe
+    (stage,) = [Stage("tiny", recipe, run)]
+    assert run_chain([stage], pytest.fail) == train(recipe, run, data)
+    checkpoint = load_checkpoint(start)
+    moved = {name: value + 1 for name, value in checkpoint.tensors.items()}
+    save_checkpoint(start, replace(checkpoint, tensors=moved), overwrite=True)
+    for resume in (lambda: train(recipe, run, data), lambda: run_chain([stage], pytest.fail)):
+        with pytest.raises(CheckpointError, match=r"init '.*start\.safetensors', a file whose"):
+            resume()
+    start.write_bytes(find_checkpoint("nano").read_bytes())
+    targets.write_bytes(b"of another")
+    with pytest.raises(CheckpointError, match=r"teacher '.*maps\.npz', a file whose content"):
+        train(recipe, run, data)
+
+
+def test_a_state_without_hashes_is_gone_on_with(tmp_path, data) -> None:
+    recipe = replace(tiny.TINY, init="nano", steps=3, save_every=2, batch=Batch(0, 0, 1))
+    train(recipe, tmp_path, data)
+    path = tmp_path / "state.pt"
+    state = torch.load(path, weights_only=True)
+    settings = json.loads(state["recipe"])
+    assert settings.pop("sha256")["init"] == sha256(find_checkpoint("nano"))
+    del state["summed"]
+    torch.save({**state, "recipe": json.dumps(settings)}, path)
+    steps: list[int] = []
+    train(recipe, tmp_path, data, lambda step, _losses: steps.append(step))
+    assert steps == [3]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_losses_are_means_of_the_steps_since_the_last_whatever_log_every(
+    old, tmp_path, data
+) -> None:
+    recipe = replace(tiny.TINY, steps=6, save_every=3, batch=Batch(0, 0, 1))
+    each: list[dict[str, float]] = []
+    train(recipe, tmp_path / "each", data, lambda _step, losses: each.append(losses))
+    cut = tmp_path / "cut"
+
+    def stop(step: int, _losses: dict[str, float]) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(recipe, log_every=2), cut, data, stop)
+    if old:
+        state = torch.load(cut / "state.pt", weights_only=True)
+        assert state.pop("summed") == 1
+        torch.save(state, cut / "state.pt")
+    seen: dict[int, dict[str, float]] = {}
+    train(replace(recipe, log_every=5), cut, data, lambda step, losses: seen.update({step: losses}))
+    # The state of step 3 holds the loss of that step, and steps 4 and 5 follow.
+    assert list(seen) == [5]
+    for name, value in seen[5].items():
+        assert value == pytest.approx(np.mean([losses[name] for losses in each[2:5]]), rel=1e-5)

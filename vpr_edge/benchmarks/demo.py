@@ -289,7 +289,7 @@ def _day_pairs(net: Runtime, places: PlaceSet) -> tuple[HomographyPair, ...]:
 
 def _matched(net: Runtime, pair: HomographyPair) -> tuple[str, str]:
     detect = detector(net, top_k=DRAWN_KEYPOINTS)
-    a, b = detect(pair.image_a), detect(pair.image_b)
+    a, b = (detect(image)[1] for image in (pair.image_a, pair.image_b))
     similarity = a.descriptor @ b.descriptor.T
     forward, backward = similarity.argmax(1), similarity.argmax(0)
     gap = np.linalg.norm(warp(a.xy, pair.homography) - b.xy[forward], axis=1)
@@ -299,8 +299,8 @@ def _matched(net: Runtime, pair: HomographyPair) -> tuple[str, str]:
     right = sum(match[2] for match in mutual)
     drawn = pictures.draw_matches(pair.image_a, pair.image_b, (a, b), mutual)
     caption = (
-        f"The {len(a)} and {len(b)} strongest keypoints of the two views, {len(mutual)} matches, "
-        f"{right} of them right."
+        f"The {len(a)} and {len(b)} strongest keypoints of the two views, snapped to corners, "
+        f"{len(mutual)} matches, {right} of them right."
     )
     return pictures.jpeg_uri(drawn), caption
 

@@ -1,6 +1,7 @@
 """The accuracy of an artefact itself on a named data set, as rows."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,13 @@ from vpr_edge.benchmarks.keypoint_sources import (
     orb_keypoints,
     sift_keypoints,
 )
-from vpr_edge.benchmarks.keypoints import Detect, KeypointScores, evaluate_keypoints
+from vpr_edge.benchmarks.keypoints import (
+    Detect,
+    KeypointScores,
+    evaluate_keypoints,
+    evaluate_readings,
+)
+from vpr_edge.benchmarks.learned_keypoints import LEARNED, open_peer
 from vpr_edge.benchmarks.places import Describe, PlaceScores, evaluate_places, evaluate_sequences
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.benchmarks.runtime import Runtime
@@ -31,7 +38,7 @@ from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.registry import load_places, load_segmentation, resolve
 from vpr_edge.datasets.segmentation_set import CLASSES, SegmentationSet
-from vpr_edge.errors import DataError, ModelError
+from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.models.checkpoint import load_checkpoint
@@ -41,6 +48,7 @@ from vpr_edge.quantize.model import Int8Model
 TASKS = ("places", "keypoints", "segmentation", "parity")
 PARITY_IMAGES = 50
 Progress = Callable[[int, int], None]
+Watch = Callable[[str], AbstractContextManager[Progress]]
 
 
 def evaluate(
@@ -84,15 +92,20 @@ def describer(runtime: Runtime) -> Describe:
     return lambda image: place_descriptor(runtime, image)
 
 
-def detector(runtime: Runtime, top_k: int = 300) -> Detect:
-    """The function that finds a picture's keypoints by this artefact.
+def detector(
+    runtime: Runtime, top_k: int = 300
+) -> Callable[[NDArray[np.uint8]], tuple[Keypoints, Keypoints]]:
+    """The function that finds a picture's keypoints by one run of this artefact.
 
-    Positions are returned in the picture's own pixels.
+    It gives them where the network has them, and snapped to the corners of the fitted picture, both
+    in the picture's own pixels.
     """
 
-    def detect(image: NDArray[np.uint8]) -> Keypoints:
-        maps = runtime.run(runtime.preprocessing.fit(image))
-        _need(runtime, maps, ("score", "location", "descriptor"))
+    def read(
+        maps: dict[str, NDArray[np.float32]],
+        size: tuple[int, ...],
+        fitted: NDArray[np.uint8] | None = None,
+    ) -> Keypoints:
         found = decode_keypoints(
             maps["score"],
             maps["location"],
@@ -100,11 +113,18 @@ def detector(runtime: Runtime, top_k: int = 300) -> Detect:
             cell=runtime.preprocessing.height // maps["score"].shape[0],
             top_k=top_k,
             reach=runtime.transforms.get("location", {}).get("reach", 1.0),
+            picture=fitted,
         )
-        fitted = np.array([runtime.preprocessing.width, runtime.preprocessing.height])
-        scale = np.array([image.shape[1], image.shape[0]]) / fitted
+        input_size = np.array([runtime.preprocessing.width, runtime.preprocessing.height])
+        scale = np.array([size[1], size[0]]) / input_size
         xy = ((found.xy + 0.5) * scale - 0.5).astype(np.float32)
         return Keypoints(xy, found.score, found.descriptor)
+
+    def detect(image: NDArray[np.uint8]) -> tuple[Keypoints, Keypoints]:
+        fitted = runtime.preprocessing.fit(image)
+        maps = runtime.run(fitted)
+        _need(runtime, maps, ("score", "location", "descriptor"))
+        return read(maps, image.shape), read(maps, image.shape, fitted)
 
     return detect
 
@@ -174,28 +194,55 @@ def keypoint_rows(
     pairs: Sequence[HomographyPair],
     progress: Progress | None = None,
 ) -> list[Row]:
-    """The figures of the homography protocol, at the artefact's own input size, k = 300."""
+    """The figures of the homography protocol, at the artefact's own input size, k = 300.
+
+    They are given for the network's own positions, and for those snapped to corners.
+    """
     fit: Preprocessing = runtime.preprocessing
     size = (fit.height, fit.width)
-    scores = evaluate_keypoints(detector(runtime), _told(pairs, progress), size)
+    own, snapped = evaluate_readings(detector(runtime), _told(pairs, progress), size)
     data = f"{terms}, {size[1]}x{size[0]}, k 300"
-    return score_rows(scores, runtime.path.name, f"host/{runtime.name}", data)
+    artefact, device = runtime.path.name, f"host/{runtime.name}"
+    return [
+        *score_rows(own, artefact, device, data),
+        *score_rows(snapped, artefact, device, f"{data}, snapped"),
+    ]
 
 
-def keypoint_peers(data: str, size: tuple[int, int]) -> list[Row]:
-    """SIFT's and ORB's figures on the pairs and at the size (height, width) of an artefact.
+def keypoint_peers(
+    data: str, size: tuple[int, int], tell: Callable[[str], None], watch: Watch
+) -> list[Row]:
+    """The figures of SIFT, ORB and the networks of others that are installed.
+
+    Args:
+        data: the data set's name or folder.
+        size: (height, width) at which an artefact was judged.
+        tell: takes one sentence about each peer that is not installed.
+        watch: shows how far a peer is, as `vpr_edge.console.progress` does.
 
     Raises:
         DataError: the data set is missing or damaged.
     """
     terms, pairs = homography_pairs(resolve(data))
     terms = f"{terms}, {size[1]}x{size[0]}, k 300"
-    peers: dict[str, Detect] = {"SIFT": sift_keypoints, "ORB": orb_keypoints}
-    return [
-        row
-        for name, detect in peers.items()
-        for row in score_rows(evaluate_keypoints(detect, pairs, size), name, "host/opencv", terms)
-    ]
+    rows: list[Row] = []
+
+    def judge(name: str, detect: Detect, device: str) -> None:
+        with watch(name) as report:
+            scores = evaluate_keypoints(detect, _told(pairs, report), size)
+        rows.extend(score_rows(scores, name, device, terms))
+
+    judge("SIFT", sift_keypoints, "host/opencv")
+    judge("ORB", orb_keypoints, "host/opencv")
+    for name in LEARNED:
+        try:
+            detect, parameters = open_peer(name)
+        except ToolMissingError as error:
+            tell(str(error))
+            continue
+        judge(name, detect, "host/torch")
+        rows.append(Row(name, "host/torch", terms, "parameters", parameters, "count", "static"))
+    return rows
 
 
 def score_rows(scores: KeypointScores, artefact: str, device: str, data: str) -> list[Row]:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.firmware_bridge.corners import STEPS, corner_strength, grey_picture, snapped
+
 TOP_K = 300
 NMS_RADIUS = 4.0
 """Pixels; a keypoint silences weaker ones nearer than this, the same for every source."""
@@ -45,12 +47,16 @@ def decode_keypoints(
     border: float = BORDER,
     threshold: float = 0.0,
     reach: float = 1.0,
+    picture: NDArray[np.uint8] | None = None,
 ) -> Keypoints:
     """Read keypoints off the dequantised maps, one candidate a cell (KP2D, Tang et al. 2020).
 
     The probability is sigmoid(score); x = (column + 0.5) * cell - 0.5 + tanh(dx) * reach * cell,
     and y likewise, so that with a reach of 1 a keypoint may leave its cell by half a cell on each
     side. The descriptor is sampled bilinearly there and L2-normalised.
+
+    With a picture each candidate moves to the strongest corner near it, and its score becomes the
+    probability times that corner's strength (`vpr_edge.firmware_bridge.corners`).
 
     Args:
         score: float32 [h, w, 1], logits.
@@ -62,21 +68,29 @@ def decode_keypoints(
         border: pixels along the edge without keypoints.
         threshold: least probability.
         reach: farthest from the cell's centre, in cells.
+        picture: uint8 [h * cell, w * cell, 3], to snap keypoints to its corners.
     """
     rows, columns = score.shape[:2]
     row, column = np.mgrid[:rows, :columns]
-    probability = (1 / (1 + np.exp(-score[..., 0].astype(np.float64)))).reshape(-1)
+    strength = (1 / (1 + np.exp(-score[..., 0].astype(np.float64)))).reshape(-1)
     centre = (np.stack([column, row], axis=-1) + 0.5) * cell - 0.5
     xy = (centre + np.tanh(location.astype(np.float64)) * reach * cell).reshape(-1, 2)
-    inside = _inside(xy, (rows * cell, columns * cell), border) & (probability >= threshold)
-    xy, probability = xy[inside], probability[inside]
-    kept = strongest(xy, probability, nms_radius, top_k)
+    size = (rows * cell, columns * cell)
+    inside = _inside(xy, size, border) & (strength >= threshold)
+    xy, strength = xy[inside], strength[inside]
+    if picture is not None:
+        steps = np.rint(xy * STEPS).astype(np.int32)
+        steps, corner = snapped(corner_strength(grey_picture(picture)), steps)
+        inside = _inside(steps / STEPS, size, border)
+        # Plus 1, so that where the picture is flat the probable ones still come first.
+        xy, strength = (steps / STEPS)[inside], (strength * (corner + 1.0))[inside]
+    kept = strongest(xy, strength, nms_radius, top_k)
     xy = xy[kept]
     fine = cell * rows / descriptor.shape[0]
     sampled = _bilinear(descriptor.astype(np.float64), (xy + 0.5) / fine - 0.5)
     sampled /= np.maximum(np.linalg.norm(sampled, axis=1, keepdims=True), 1e-12)
     return Keypoints(
-        xy.astype(np.float32), probability[kept].astype(np.float32), sampled.astype(np.float32)
+        xy.astype(np.float32), strength[kept].astype(np.float32), sampled.astype(np.float32)
     )
 
 
@@ -123,14 +137,23 @@ def _opencv(detector: cv2.Feature2D, image: NDArray[np.uint8], top_k: int) -> Ke
     points, descriptor = detector.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
     if descriptor is None:
         return Keypoints(*(np.zeros(s, np.float32) for s in ((0, 2), 0, (0, 32))))
-    xy = np.array([point.pt for point in points], np.float64)
-    score = np.array([point.response for point in points], np.float64)
-    inside = np.flatnonzero(_inside(xy, image.shape[:2], BORDER))
-    kept = inside[strongest(xy[inside], score[inside], NMS_RADIUS, top_k)]
-    found = Keypoints(
-        xy.astype(np.float32), score.astype(np.float32), np.asarray(descriptor, np.float32)
-    )
-    return found.take(kept)
+    xy = np.array([point.pt for point in points], np.float32)
+    score = np.array([point.response for point in points], np.float32)
+    found = Keypoints(xy, score, np.asarray(descriptor, np.float32))
+    return strongest_inside(found, image.shape, top_k)
+
+
+def strongest_inside(found: Keypoints, size: tuple[int, ...], top_k: int = TOP_K) -> Keypoints:
+    """Of a peer's keypoints those that are judged: cut as the network's are.
+
+    Args:
+        found: in any order.
+        size: (height, width, ...) of the picture.
+        top_k: at most so many.
+    """
+    xy, score = found.xy.astype(np.float64), found.score.astype(np.float64)
+    inside = np.flatnonzero(_inside(xy, size[:2], BORDER))
+    return found.take(inside[strongest(xy[inside], score[inside], NMS_RADIUS, top_k)])
 
 
 def _inside(xy: NDArray[np.float64], size: tuple[int, ...], border: float) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Keypoints judged by homographies: the protocol of SuperPoint (2018) as KP2D (2020) runs it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 import cv2
@@ -51,13 +51,32 @@ def evaluate_keypoints(
     Raises:
         DataError: there are no pairs.
     """
+    (scores,) = evaluate_readings(lambda image: (detect(image),), pairs, size, top_k)
+    return scores
+
+
+def evaluate_readings(
+    read: Callable[[NDArray[np.uint8]], tuple[Keypoints, ...]],
+    pairs: Iterable[HomographyPair],
+    size: tuple[int, int] = SIZE,
+    top_k: int = TOP_K,
+) -> tuple[KeypointScores, ...]:
+    """Mean scores of each of the ways in which `read` finds keypoints of one picture.
+
+    Raises:
+        DataError: there are no pairs.
+    """
     scores = []
     for given in pairs:
         pair = given.resized(size)
-        found = detect(pair.image_a), detect(pair.image_b)
-        scores.append(score_pair(*found, pair.homography, size, top_k))
+        found = zip(read(pair.image_a), read(pair.image_b), strict=True)
+        scores.append([score_pair(*views, pair.homography, size, top_k) for views in found])
     if not scores:
         raise DataError("there are no pairs of pictures to judge keypoints on; check --data.")
+    return tuple(_mean(reading) for reading in zip(*scores, strict=True))
+
+
+def _mean(scores: Sequence[KeypointScores]) -> KeypointScores:
     table = np.array([astuple(score) for score in scores])
     known = np.isfinite(table)
     means = np.divide(

@@ -1,4 +1,5 @@
-"""Keypoints from the int8 maps, the twin of `vpr_keypoints.h` and `vpr_keypoint_descriptor.h`.
+"""Keypoints from the int8 maps, the twin of `vpr_keypoints.h`, `vpr_snapped_keypoints.h` and
+`vpr_keypoint_descriptor.h`.
 
 It decodes as `vpr_edge.benchmarks.keypoint_sources.decode_keypoints` does, in integers: positions
 are rounded to 1/64 pixel, scores stay int8 (sigmoid keeps their order), descriptors become int8.
@@ -10,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError
+from vpr_edge.firmware_bridge.corners import STEPS, corner_strength, snapped
 from vpr_edge.firmware_bridge.decode_unit import unit_int8
 from vpr_edge.quantize.model import Affine
 
-STEPS = 64
-"""Position steps a pixel."""
 UNIT = 127
 """Steps in the length 1 of a keypoint's descriptor."""
 _LARGEST_SIDE = 1024
@@ -35,6 +35,7 @@ class KeypointSettings:
         border: without keypoints along the edge, 1/64 pixel.
         radius: a keypoint silences weaker ones nearer than this, 1/64 pixel.
         offset: int16 [256], by location + 128 the distance from the cell's centre, 1/64 pixel.
+        probability: uint8 [256], by score + 128 its sigmoid times 255, at least 1.
         descriptor_zero_point: of the map `descriptor`.
     """
 
@@ -46,6 +47,7 @@ class KeypointSettings:
     border: int
     radius: int
     offset: NDArray[np.int16]
+    probability: NDArray[np.uint8]
     descriptor_zero_point: int
 
     @classmethod
@@ -110,6 +112,7 @@ class KeypointSettings:
             round(border * STEPS),
             round(nms_radius * STEPS),
             offset,
+            np.maximum(np.rint(probability * 255), 1).astype(np.uint8),
             descriptor.zero_point,
         )
 
@@ -121,10 +124,16 @@ class KeypointSettings:
         index = location.reshape(self.rows, self.columns, 2).astype(np.int32) + 128
         return (centre + self.offset[index]).reshape(-1, 2).astype(np.int32)
 
+    def inside(self, xy: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of the positions [N, 2] the border lets pass: [N]."""
+        size = np.array([self.columns, self.rows]) << self.log2_cell
+        far = (size - 1) * STEPS - self.border
+        return np.asarray(((xy >= self.border) & (xy <= far)).all(axis=1))
+
 
 @dataclass(frozen=True, eq=False)
 class DeviceKeypoints:
-    """Keypoints as the device gives them, strongest first, equal scores in the cells' order.
+    """Keypoints as the device gives them, strongest first, equally strong in the cells' order.
 
     Attributes:
         xy: uint16 [N, 2], 1/64 pixel; (0, 0) is the centre of the first pixel.
@@ -146,20 +155,60 @@ def find_keypoints(
         location: int8 [rows, columns, 2].
         most: at most so many.
     """
-    xy, strength = settings.positions(location), score.reshape(-1)
-    size = np.array([settings.columns, settings.rows]) << settings.log2_cell
-    far = (size - 1) * STEPS - settings.border
-    inside = ((xy >= settings.border) & (xy <= far)).all(axis=1) & (strength >= settings.threshold)
-    candidates = np.flatnonzero(inside)
-    order = candidates[np.argsort(-strength[candidates].astype(np.int32), kind="stable")]
+    xy, score = _candidates(settings, score, location)
+    return _strongest(settings, xy, score, score.astype(np.int64), most)
+
+
+def find_snapped_keypoints(
+    settings: KeypointSettings,
+    score: NDArray[np.int8],
+    location: NDArray[np.int8],
+    grey: NDArray[np.uint8],
+    most: int,
+) -> DeviceKeypoints:
+    """What `vpr_snapped_keypoints_s8` finds: keypoints at the corners nearest to the network's.
+
+    How strong one is says its probability times the strength of its corner, plus 1: where the
+    picture is flat the probable ones still come first.
+
+    Args:
+        settings: of the maps.
+        score: int8 [rows, columns, 1].
+        location: int8 [rows, columns, 2].
+        grey: uint8 [rows * cell, columns * cell], the network's input as a grey picture.
+        most: at most so many.
+    """
+    xy, score = _candidates(settings, score, location)
+    xy, corner = snapped(corner_strength(grey), xy)
+    strength = settings.probability[score.astype(np.int32) + 128] * (corner.astype(np.int64) + 1)
+    inside = settings.inside(xy)
+    return _strongest(settings, xy[inside], score[inside], strength[inside], most)
+
+
+def _candidates(
+    settings: KeypointSettings, score: NDArray[np.int8], location: NDArray[np.int8]
+) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Positions and scores of the cells that border and threshold let pass."""
+    xy, score = settings.positions(location), score.reshape(-1)
+    chosen = settings.inside(xy) & (score >= settings.threshold)
+    return xy[chosen], score[chosen]
+
+
+def _strongest(
+    settings: KeypointSettings,
+    xy: NDArray[np.int32],
+    score: NDArray[np.int8],
+    strength: NDArray[np.int64],
+    most: int,
+) -> DeviceKeypoints:
     kept: list[int] = []
-    for index in order:
+    for index in np.argsort(-strength, kind="stable"):
         if len(kept) == most:
             break
         squared = np.square((xy[kept] - xy[index]).astype(np.int64)).sum(axis=1)
         if (squared >= settings.radius**2).all():
             kept.append(int(index))
-    return DeviceKeypoints(xy[kept].astype(np.uint16), strength[kept])
+    return DeviceKeypoints(xy[kept].astype(np.uint16), score[kept])
 
 
 def keypoint_descriptors(

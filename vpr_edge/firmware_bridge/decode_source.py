@@ -39,6 +39,7 @@ _SOURCE = """\
 
 _KEYPOINT_DECLARATION = """
 #define {macro}_KEYPOINTS_WORK_SIZE {work}u
+#define {macro}_SNAPPED_KEYPOINTS_WORK {work}u
 #define {macro}_DESCRIPTOR_MAP_ZERO_POINT ({zero_point})
 extern const struct vpr_keypoint_settings {name}_keypoint_settings;
 """
@@ -48,9 +49,13 @@ static const int16_t offset[256] = {{
 {offset}
 }};
 
+static const uint8_t probability[256] = {{
+{probability}
+}};
+
 const struct vpr_keypoint_settings {name}_keypoint_settings = {{
     {s.rows}, {s.columns}, {s.log2_cell}, {s.log2_fine},
-    {s.threshold}, {s.border}, {s.radius}, offset
+    {s.threshold}, {s.border}, {s.radius}, offset, probability
 }};
 """
 
@@ -100,14 +105,20 @@ def write_decode(
     common = {"name": name, "macro": name.upper(), "version": __version__}
     includes, declarations, definitions = [], "", ""
     if keypoints:
-        includes.append('#include "vpr_keypoint_descriptor.h"')
+        includes += [
+            '#include "vpr_keypoint_descriptor.h"',
+            '#include "vpr_snapped_keypoints.h"',
+        ]
         declarations += _KEYPOINT_DECLARATION.format(
             work=keypoints.rows * keypoints.columns,
             zero_point=keypoints.descriptor_zero_point,
             **common,
         )
         definitions += _KEYPOINT_DEFINITION.format(
-            s=keypoints, offset=_rows(keypoints.offset), **common
+            s=keypoints,
+            offset=_rows(keypoints.offset),
+            probability=_rows(keypoints.probability),
+            **common,
         )
     if place:
         includes.append('#include "vpr_place_descriptor.h"')
@@ -126,7 +137,7 @@ def write_decode(
     return header, source
 
 
-def _rows(values: NDArray[np.int16]) -> str:
+def _rows(values: NDArray[np.int16] | NDArray[np.uint8]) -> str:
     text = [str(value) for value in values.tolist()]
     starts = range(0, len(text), _VALUES_A_LINE)
     return ",\n".join("    " + ", ".join(text[at : at + _VALUES_A_LINE]) for at in starts)

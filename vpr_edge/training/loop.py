@@ -1,8 +1,8 @@
 """The training loop.
 
-A run folder holds `recipe.json` (resolved), `state.pt` (to resume), TensorBoard events, and at the
-end `checkpoint.safetensors`. The draws of a step depend on the seed and the step's number alone, so
-a resumed run continues as if it had not stopped.
+A run folder holds `recipe.json` (resolved, with hashes of the files it names), `state.pt` (to
+resume), TensorBoard events, and at the end `checkpoint.safetensors`. The draws of a step depend on
+the seed and the step's number alone, so a resumed run continues as if it had not stopped.
 """
 
 import sys
@@ -32,7 +32,14 @@ from vpr_edge.training.network import (
 from vpr_edge.training.prefetch import Prefetcher
 from vpr_edge.training.recipe import Recipe
 from vpr_edge.training.run_log import RunLog
-from vpr_edge.training.run_state import CHECKPOINT, STATE, RunState, load_state, save_state
+from vpr_edge.training.run_state import (
+    CHECKPOINT,
+    STATE,
+    RunState,
+    load_state,
+    run_settings,
+    save_state,
+)
 from vpr_edge.training.schedule import ever_used, learning_rate
 from vpr_edge.training.step import SealedBatch, Step, weights_at
 from vpr_edge.training.validation import describe, hold_out, inference, judge
@@ -67,11 +74,11 @@ def train(
             other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    settings = recipe.to_dict()
+    settings = run_settings(recipe)
     resumed = load_state(folder / STATE, settings)
     torch.manual_seed(recipe.seed)
     fabric = launch(hardware or Hardware())
-    run = _Run(recipe, folder, data, fabric, resumed)
+    run = _Run(recipe, settings, folder, data, fabric, resumed)
     if fabric.is_global_zero:
         write_json(folder / "recipe.json", settings)
         log = RunLog(folder, run.state.step, settings, wandb_project)
@@ -91,9 +98,15 @@ class _Run:
     """One run on one device; all devices do the same, the first also writes."""
 
     def __init__(
-        self, recipe: Recipe, folder: Path, data: Data, fabric: Fabric, resumed: RunState | None
+        self,
+        recipe: Recipe,
+        settings: dict[str, Any],
+        folder: Path,
+        data: Data,
+        fabric: Fabric,
+        resumed: RunState | None,
     ) -> None:
-        self.recipe, self.folder, self.fabric = recipe, folder, fabric
+        self.recipe, self.settings, self.folder, self.fabric = recipe, settings, folder, fabric
         self.data, self.judged = hold_out(data, recipe.validation)
         self.config = recipe_config(recipe)
         network = starting_network(recipe, self.config)
@@ -141,10 +154,10 @@ class _Run:
                 state.hard = self._mined()
             for name, part in self._step(state.step).items():
                 state.sums[name] = state.sums.get(name, 0.0) + float(part.detach())
-            state.step += 1
+            state.step, state.summed = state.step + 1, state.summed + 1
             if state.step % recipe.log_every == 0:
-                means = {name: value / recipe.log_every for name, value in state.sums.items()}
-                state.sums = {}
+                means = {name: value / state.summed for name, value in state.sums.items()}
+                state.sums, state.summed = {}, 0
                 if log:
                     log.write(state.step, means)
                 if report:
@@ -227,13 +240,13 @@ class _Run:
         state.model = self.step.state_dict()
         state.optimizer = self.optimizer.state_dict()
         state.precision = self.fabric.strategy.precision.state_dict()
-        save_state(self.folder / STATE, state, self.recipe.to_dict())
+        save_state(self.folder / STATE, state, self.settings)
 
     def finish(self, path: Path) -> None:
         """Write the checkpoint: the best weights that were judged, or the averaged ones."""
         self.network.load_state_dict(self.state.best or self.state.average)
         provenance = {
-            "recipe": self.recipe.to_dict(),
+            "recipe": self.settings,
             "steps": self.state.step,
             "sources": sorted(source.name for source in self.data.places),
             "command": " ".join(["vpr-edge", *sys.argv[1:]]),

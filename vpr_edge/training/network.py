@@ -14,6 +14,7 @@ from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.calibrate import calibrate
 from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.training.batches import Data
+from vpr_edge.training.grow import take_over
 from vpr_edge.training.recipe import Recipe
 
 
@@ -40,7 +41,7 @@ def recipe_config(recipe: Recipe) -> NetworkConfig:
 
 
 def starting_network(recipe: Recipe, config: NetworkConfig) -> Network:
-    """The float network at the start of a run: of a checkpoint, or random.
+    """The float network at the start of a run: of a checkpoint, grown from one, or random.
 
     Raises:
         CheckpointError: the checkpoint is missing, not float, or shares nothing with `become`.
@@ -52,14 +53,11 @@ def starting_network(recipe: Recipe, config: NetworkConfig) -> Network:
     if not recipe.become:
         return given
     network = Network(build_graph(config))
-    wanted, found = network.state_dict(), given.state_dict()
-    shared = {k: v for k, v in found.items() if k in wanted and v.shape == wanted[k].shape}
-    if not shared:
+    if not take_over(network, given):
         raise CheckpointError(
             f"{recipe.init} has no weights that fit the network {recipe.become!r}; choose another "
             "init or become."
         )
-    network.load_state_dict(shared, strict=False)
     return network
 
 

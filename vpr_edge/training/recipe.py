@@ -11,6 +11,9 @@ import yaml
 from vpr_edge.errors import CheckpointError
 from vpr_edge.training.schedule import Weight
 
+HASHES = "sha256"
+"""Beside the settings of a run's `recipe.json`: the hashes of the files that they name."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -237,6 +240,8 @@ def read_settings(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text()) or {}
         base = values.pop("base", "")
+        # No setting: the `recipe.json` of a run is a recipe too.
+        values.pop(HASHES, None)
     except OSError as error:
         raise CheckpointError(
             f"there is no recipe {name!r}; give a YAML file or one of {', '.join(shipped)}."

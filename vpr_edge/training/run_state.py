@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from vpr_edge.errors import CheckpointError
-from vpr_edge.files import atomic_file
+from vpr_edge.files import atomic_file, sha256
+from vpr_edge.models.checkpoint import find_checkpoint
+from vpr_edge.training.recipe import HASHES, Recipe
 
 CHECKPOINT = "checkpoint.safetensors"
 """What a finished run leaves in its folder."""
@@ -30,6 +32,7 @@ class RunState:
         precision: of the gradient scaler.
         average: moving average of the network's tensors.
         sums: losses summed since they were last reported.
+        summed: steps that these are of.
         best: tensors of the best judgement so far; empty before the first.
         best_figure: that judgement.
         since_best: judgements since.
@@ -42,20 +45,38 @@ class RunState:
     precision: dict[str, Any] = field(default_factory=dict)
     average: dict[str, Tensor] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
+    summed: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     best_figure: float = float("-inf")
     since_best: int = 0
     hard: list[Tensor] = field(default_factory=list)
 
 
-def save_state(path: Path, state: RunState, recipe: dict[str, Any]) -> None:
-    """Write the state together with the recipe that it belongs to."""
+def run_settings(recipe: Recipe) -> dict[str, Any]:
+    """What a run is told apart by: the resolved recipe, and the hashes of the files it names.
+
+    These are the checkpoint `init`, shipped ones too, and the files of teachers. What is not there
+    has no hash; whoever reads it says so.
+    """
+    files = {"teacher": Path(recipe.teacher), "keypoint_teacher": Path(recipe.keypoint_teacher)}
+    if recipe.init:
+        files["init"] = find_checkpoint(recipe.init)
+    hashes = {name: sha256(path) for name, path in sorted(files.items()) if path.is_file()}
+    return recipe.to_dict() | {HASHES: hashes}
+
+
+def save_state(path: Path, state: RunState, settings: dict[str, Any]) -> None:
+    """Write the state together with the settings that it belongs to (see `run_settings`)."""
     with atomic_file(path) as scratch:
-        torch.save({"recipe": json.dumps(recipe), **vars(state)}, scratch)
+        torch.save({"recipe": json.dumps(settings), **vars(state)}, scratch)
 
 
-def load_state(path: Path, recipe: dict[str, Any]) -> RunState | None:
+def load_state(path: Path, settings: dict[str, Any]) -> RunState | None:
     """Read a state; None where there is none yet.
+
+    Args:
+        path: of the state.
+        settings: of the run that is to go on (see `run_settings`).
 
     Raises:
         CheckpointError: it is damaged, of another version, or of a run with other settings.
@@ -65,25 +86,38 @@ def load_state(path: Path, recipe: dict[str, Any]) -> RunState | None:
     try:
         values = torch.load(path, weights_only=True, map_location="cpu")
         begun = json.loads(values.pop("recipe"))
+        # Older states do not say it, but were summed since the last multiple of `log_every`.
+        values.setdefault("summed", values["step"] % begun["log_every"])
         state = RunState(**values)
     except Exception as error:  # torch raises half a dozen kinds for damaged files
         raise CheckpointError(
             f"{path} is not a state that this version can resume from; remove the folder "
             f"{path.parent} or choose another --output."
         ) from error
-    refuse_other_settings(path.parent, begun, recipe)
+    refuse_other_settings(path.parent, begun, settings)
     return state
 
 
 def refuse_other_settings(folder: Path, begun: dict[str, Any], wanted: dict[str, Any]) -> None:
     """A folder holds one run: going on with other settings would give neither result.
 
+    Hashes are compared where both have them: older runs kept none.
+
     Raises:
-        CheckpointError: the recipes differ in what matters to the result.
+        CheckpointError: the settings differ in what matters to the result, or a file that one of
+            them names is no longer the one that the run began with.
     """
-    for name in sorted(begun.keys() | wanted.keys()):
-        if name not in FREE_TO_CHANGE and begun.get(name) != wanted.get(name):
+    for name in sorted((begun.keys() | wanted.keys()) - {*FREE_TO_CHANGE, HASHES}):
+        if begun.get(name) != wanted.get(name):
             raise CheckpointError(
                 f"{folder} holds a run with {name} {begun.get(name)!r}, not {wanted.get(name)!r}; "
                 "choose another --output, or remove the folder to begin anew."
+            )
+    now = wanted.get(HASHES, {})
+    for name, old in begun.get(HASHES, {}).items():
+        if now.get(name, old) != old:
+            raise CheckpointError(
+                f"{folder} holds a run with {name} {wanted[name]!r}, a file whose content has "
+                f"changed since (sha256 {old[:12]}, now {now[name][:12]}); restore it, choose "
+                "another --output, or remove the folder to begin anew."
             )

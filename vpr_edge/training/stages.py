@@ -7,7 +7,7 @@ from pathlib import Path
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import load_checkpoint
 from vpr_edge.training.recipe import Recipe, load_recipe, read_settings
-from vpr_edge.training.run_state import CHECKPOINT, refuse_other_settings
+from vpr_edge.training.run_state import CHECKPOINT, refuse_other_settings, run_settings
 
 
 @dataclass(frozen=True)
@@ -125,5 +125,5 @@ def _finished(stage: Stage) -> bool:
     if not stage.checkpoint.is_file():
         return False
     done = load_checkpoint(stage.checkpoint).provenance.get("recipe", {})
-    refuse_other_settings(stage.folder, done, stage.recipe.to_dict())
+    refuse_other_settings(stage.folder, done, run_settings(stage.recipe))
     return True

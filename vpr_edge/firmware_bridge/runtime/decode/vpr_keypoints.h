@@ -18,6 +18,8 @@ struct vpr_keypoint_settings {
     int32_t border;        /* without keypoints along the picture's edge, 1/64 pixel */
     int32_t radius;        /* a keypoint silences weaker ones nearer than this, 1/64 pixel */
     const int16_t *offset; /* [256] by location + 128: how far from the cell's centre, 1/64 pixel */
+    /* [256] by score + 128, at least 1, in 1/255: for vpr_snapped_keypoints.h alone */
+    const uint8_t *probability;
 };
 
 struct vpr_keypoint {

@@ -35,6 +35,30 @@ def test_sequences_are_for_places_in_order_of_travel(shared: Path) -> None:
         CliRunner().invoke(cli, [*words, "--task", "keypoints"], catch_exceptions=False)
 
 
+def test_centred_places_are_judged_under_terms_of_their_own(shared: Path) -> None:
+    words = ["eval", "nano", "--data", str(shared / "vpr_corridor"), "--json"]
+    for options, term, least in (
+        (["--centre", "--sequence", "5"], ", each traversal centred, single frame", 0.9),
+        (["--centre-so-far"], ", centred by the queries so far", 0.8),
+    ):
+        done = CliRunner().invoke(cli, [*words, *options], catch_exceptions=False)
+        first = json.loads(done.stdout)["rows"][0]
+        assert first["data"].endswith(f"database 111{term}, 111 queries")
+        # Uncentred it is 0.74.
+        assert first["metric"] == "recall_at_1" and first["value"] > least
+
+
+def test_centring_that_cannot_be_is_refused(shared: Path) -> None:
+    words = ["eval", "nano-int8", "--data", str(shared / "vpr_sped")]
+    for options, reason in (
+        (["--centre-so-far"], "no order of travel"),
+        (["--centre", "--centre-so-far"], "exclude each other"),
+        (["--centre", "--task", "segmentation"], "not segmentation; leave out --centre"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            CliRunner().invoke(cli, [*words, *options], catch_exceptions=False)
+
+
 def test_whiten_writes_a_float_checkpoint_that_ends_in_a_projection(
     shared: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from vpr_edge.cli_whiten import whiten
 from vpr_edge.console import print_rows, print_table, progress, run_command
 from vpr_edge.errors import DataError, OutputError
 from vpr_edge.options import ARTEFACT, DATA, JSON, OVERWRITE, RUNTIME, output_option
+from vpr_edge.places.centring import Centring
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -261,6 +262,17 @@ def export(
     help="For places: also recognise them by so many consecutive frames.",
 )
 @click.option(
+    "--centre",
+    is_flag=True,
+    help="For places: subtract the mean descriptor of map and drive from theirs. Supposes that "
+    "the whole drive, or its mean from earlier, is known beforehand.",
+)
+@click.option(
+    "--centre-so-far",
+    is_flag=True,
+    help="For places: the same by the mean of the drive's pictures up to each one.",
+)
+@click.option(
     "--peers",
     is_flag=True,
     help="For keypoints: also SIFT, ORB, and those of ALIKED-t16, SuperPoint and XFeat that are "
@@ -273,6 +285,8 @@ def evaluate_command(
     task: str,
     data: str,
     sequence: int,
+    centre: bool,
+    centre_so_far: bool,
     peers: bool,
     runtimes: tuple[str, ...],
     as_json: bool,
@@ -283,7 +297,7 @@ def evaluate_command(
 
     \b
     vpr-edge eval nano nano-int8 --task places --data town
-    vpr-edge eval nano-int8 --data DATA/vpr_nordland64 --sequence 10
+    vpr-edge eval nano-int8 --data DATA/vpr_nordland64 --sequence 10 --centre
     vpr-edge eval out/nano.tflite --runtime tflm --task segmentation --data DATA/camvid
     vpr-edge eval nano nano-int8 --task keypoints --peers --data DATA/natural_bsds500
     vpr-edge eval nano-int8 --task parity --data DATA/natural_bsds500
@@ -295,6 +309,9 @@ def evaluate_command(
     from vpr_edge.benchmarks.evaluate import evaluate, keypoint_peers
     from vpr_edge.benchmarks.runtimes import open_runtime
 
+    if centre and centre_so_far:
+        raise DataError("--centre and --centre-so-far exclude each other; leave one out.")
+    centring: Centring = "drive" if centre else "so far" if centre_so_far else "none"
     if peers and task != "keypoints":
         raise DataError(f"peers are judged for keypoints, not for {task}; leave out --peers.")
     rows: list[Row] = []
@@ -303,7 +320,7 @@ def evaluate_command(
         for name in names if runtimes else names[:1]:
             runtime = open_runtime(path, name)
             with progress(f"{label} in {name}") as report:
-                found = evaluate(runtime, task, data, report, sequence)
+                found = evaluate(runtime, task, data, report, sequence, centring)
             rows += [replace(row, artefact=label) for row in found]
             if peers:
                 sizes[runtime.preprocessing.height, runtime.preprocessing.width] = None

@@ -59,7 +59,11 @@ def test_thumbnail_recall_is_the_one_published_for_these_files(shared: Path) -> 
 def test_hog_beats_the_thumbnail_and_gains_from_centring(shared: Path) -> None:
     places = load_corridor(shared / "vpr_corridor")
     thumbnail = evaluate_places(thumbnail_descriptor, places).recall
-    plain, centred = (evaluate_places(hog_descriptor, places, centre=c) for c in (False, True))
+    plain, so_far, centred = (
+        evaluate_places(hog_descriptor, places, centre=c) for c in ("none", "so far", "drive")
+    )
     assert thumbnail[1] + 0.1 < plain.recall[1] < centred.recall[1] - 0.1
+    assert plain.recall[1] < so_far.recall[1] < centred.recall[1]
     assert centred.terms.endswith("each traversal centred")
+    assert so_far.terms.endswith("centred by the queries so far")
     assert plain.recall[1] <= plain.recall[5] <= plain.recall[10]

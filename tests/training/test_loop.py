@@ -135,6 +135,17 @@ def test_a_run_stops_when_validation_no_longer_gains_and_keeps_the_best(tmp_path
     assert judged == pytest.approx(float(np.nanmean(iou_of(counts))), abs=2e-3) and judged > 0
 
 
+def test_checkpoints_kept_on_the_way_change_nothing(tmp_path, data) -> None:
+    recipe = replace(TINY, steps=4, batch=Batch(2, 0, 1), learning_rate=1e-3)
+    plain = load_checkpoint(train(recipe, tmp_path / "plain", data))
+    kept = load_checkpoint(train(replace(recipe, keep_every=2), tmp_path / "kept", data))
+    assert all(np.array_equal(kept.tensors[k], v) for k, v in plain.tensors.items())
+    found = [load_checkpoint(tmp_path / "kept" / f"checkpoint-{n}.safetensors") for n in (2, 4)]
+    assert [checkpoint.provenance["steps"] for checkpoint in found] == [2, 4]
+    assert all(np.array_equal(found[1].tensors[k], v) for k, v in plain.tensors.items())
+    assert any(not np.array_equal(found[0].tensors[k], v) for k, v in plain.tensors.items())
+
+
 def test_a_network_becomes_another_with_the_weights_that_fit(tmp_path, data) -> None:
     start = train(replace(TINY, steps=1, network="nano-vs-slam-n-fused"), tmp_path / "a", data)
     recipe = replace(

@@ -42,6 +42,7 @@ from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.places.centring import Centring
 from vpr_edge.preprocessing import Preprocessing, read_image
 from vpr_edge.quantize.model import Int8Model
 
@@ -57,6 +58,7 @@ def evaluate(
     data: str | Path,
     progress: Progress | None = None,
     sequence: int = 1,
+    centre: Centring = "none",
 ) -> list[Row]:
     """Judge an artefact.
 
@@ -66,6 +68,7 @@ def evaluate(
         data: a data set's name or folder; Nordland is judged in both directions.
         progress: called with the pictures done and in total.
         sequence: frames by which places are recognised; above 1 single frames are judged as well.
+        centre: what is subtracted from the descriptors of places.
 
     Raises:
         DataError: the data set cannot be read, or its pictures form no sequences.
@@ -73,6 +76,9 @@ def evaluate(
     """
     if sequence > 1 and task != "places":
         raise DataError(f"sequences are judged for places, not for {task}; leave out --sequence.")
+    if centre != "none" and task != "places":
+        option = "--centre" if centre == "drive" else "--centre-so-far"
+        raise DataError(f"descriptors of places are centred, not {task}; leave out {option}.")
     if task == "parity":
         return parity_rows(runtime, resolve(data))
     if task == "places":
@@ -80,7 +86,7 @@ def evaluate(
         return [
             row
             for direction in directions
-            for row in place_rows(runtime, load_places(data, direction), progress, sequence)
+            for row in place_rows(runtime, load_places(data, direction), progress, sequence, centre)
         ]
     if task == "segmentation":
         return segmentation_rows(runtime, load_segmentation(data), progress)
@@ -163,15 +169,19 @@ def homography_pairs(folder: Path) -> tuple[str, tuple[HomographyPair, ...]]:
 
 
 def place_rows(
-    runtime: Runtime, data: PlaceSet, progress: Progress | None = None, sequence: int = 1
+    runtime: Runtime,
+    data: PlaceSet,
+    progress: Progress | None = None,
+    sequence: int = 1,
+    centre: Centring = "none",
 ) -> list[Row]:
     """recall_at_1, 5 and 10; with a sequence's length also of sequences."""
+    describe = describer(runtime)
+    found: tuple[PlaceScores, ...]
     if sequence == 1:
-        found: tuple[PlaceScores, ...] = (
-            evaluate_places(describer(runtime), data, progress=progress),
-        )
+        found = (evaluate_places(describe, data, centre=centre, progress=progress),)
     else:
-        found = evaluate_sequences(describer(runtime), data, sequence, progress=progress)
+        found = evaluate_sequences(describe, data, sequence, progress=progress, centre=centre)
     return [
         row
         for scores in found

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.errors import DataError
+from vpr_edge.places.centring import TERMS, Centring, centred_pair, check_order
 from vpr_edge.places.search import best, rank
 from vpr_edge.places.sequence_matching import averaged, check_sequence, trajectory_similarity
 
@@ -63,7 +64,7 @@ def evaluate_places(
     describe: Describe,
     places: PlaceSet,
     ns: Sequence[int] = RECALL_AT,
-    centre: bool = False,
+    centre: Centring = "none",
     progress: Callable[[int, int], None] | None = None,
 ) -> PlaceScores:
     """Describe both traversals, search exactly, and count.
@@ -72,16 +73,18 @@ def evaluate_places(
         describe: the descriptor to be judged.
         places: the data set.
         ns: values of N.
-        centre: subtract each traversal's mean descriptor first. It takes out what a season does to
-            every picture and helps hand-made descriptors much, but needs all queries beforehand;
-            the terms then say so.
+        centre: subtract each traversal's mean descriptor first, which takes out what a season does
+            to every picture. "drive" needs all queries beforehand, "so far" none but those that
+            came before; the terms say which.
         progress: called with the pictures done and the pictures in total.
+
+    Raises:
+        DataError: "so far" is asked of pictures in no order of travel.
     """
+    check_order(centre, places.drives, places.name)
     database, queries = _described(describe, places, progress)
-    if centre:
-        database, queries = _centred(database), _centred(queries)
-    terms = places.terms + ", each traversal centred" * centre
-    return _scores(places, terms, rank(queries, database, max(ns)), ns)
+    database, queries = centred_pair(database, queries, centre, places.drives)
+    return _scores(places, places.terms + TERMS[centre], rank(queries, database, max(ns)), ns)
 
 
 def evaluate_sequences(
@@ -90,6 +93,7 @@ def evaluate_sequences(
     length: int,
     ns: Sequence[int] = RECALL_AT,
     progress: Callable[[int, int], None] | None = None,
+    centre: Centring = "none",
 ) -> tuple[PlaceScores, ...]:
     """Recall of single frames, of trajectories and of averaged descriptors, in this order.
 
@@ -101,17 +105,19 @@ def evaluate_sequences(
         length: frames of a sequence.
         ns: values of N.
         progress: called with the pictures done and the pictures in total.
+        centre: as `evaluate_places` takes it.
 
     Raises:
         DataError: the data set's pictures are in no order of travel.
     """
     check_sequence(length, places.drives, places.name)
     database, queries = _described(describe, places, progress)
+    database, queries = centred_pair(database, queries, centre, places.drives)
     similarity = queries @ database.T
     along = trajectory_similarity(similarity, length, places.drives)
     means = averaged(queries, length, places.drives) @ averaged(database, length).T
     return tuple(
-        _scores(places, f"{places.terms}, {how}", best(values, max(ns)), ns)
+        _scores(places, f"{places.terms}{TERMS[centre]}, {how}", best(values, max(ns)), ns)
         for how, values in (
             ("single frame", similarity),
             (f"sequence of {length} (trajectory)", along),
@@ -172,11 +178,6 @@ def thumbnail_descriptor(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _grey(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _centred(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    moved = vectors - vectors.mean(axis=0)
-    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:

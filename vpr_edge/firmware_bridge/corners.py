@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 STEPS = 64
 """Position steps a pixel."""
-REACH = 3
+REACH = 4
 """Pixels, to every side, within which the strongest corner is looked for."""
 
 

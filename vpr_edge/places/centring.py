@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.errors import DataError
 from vpr_edge.places.sequence_matching import frames_before
 
 MAP_FRAMES = 10
@@ -63,6 +64,24 @@ def centred_pair(
     if how == "drive":
         return centred(database), centred(queries)
     return centred(database), centred_so_far(queries, database.mean(axis=0), starts)
+
+
+def check_order(how: Centring, starts: Sequence[int], name: str) -> None:
+    """Refuse to centre by the queries so far where they are in no order of travel.
+
+    Args:
+        how: how is to be centred.
+        starts: indices of the queries at which a drive begins; empty where that is not known.
+        name: of the data set.
+
+    Raises:
+        DataError: the data set declares no drives.
+    """
+    if how == "so far" and not starts:
+        raise DataError(
+            f"the pictures of {name} are in no order of travel, so none came before another; give "
+            "--centre in place of --centre-so-far, or a drive such as Nordland's."
+        )
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

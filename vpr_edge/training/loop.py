@@ -164,8 +164,11 @@ class _Run:
                     report(state.step, means)
             if recipe.validation.figure and state.step % recipe.validation.every == 0:
                 self._judge(log)
-            if state.step % recipe.save_every == 0 and self.fabric.is_global_zero:
-                self._save()
+            if self.fabric.is_global_zero:
+                if recipe.keep_every and state.step % recipe.keep_every == 0:
+                    self._keep()
+                if state.step % recipe.save_every == 0:
+                    self._save()
         self.batches.close()
 
     def _step(self, number: int) -> dict[str, Tensor]:
@@ -242,9 +245,18 @@ class _Run:
         state.precision = self.fabric.strategy.precision.state_dict()
         save_state(self.folder / STATE, state, self.settings)
 
+    def _keep(self) -> None:
+        """Write the averaged weights of this step beside those of others, and go on."""
+        trained = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._write(self.folder / f"checkpoint-{self.state.step}.safetensors", self.state.average)
+        self.network.load_state_dict(trained)
+
     def finish(self, path: Path) -> None:
         """Write the checkpoint: the best weights that were judged, or the averaged ones."""
-        self.network.load_state_dict(self.state.best or self.state.average)
+        self._write(path, self.state.best or self.state.average)
+
+    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+        self.network.load_state_dict(tensors)
         provenance = {
             "recipe": self.settings,
             "steps": self.state.step,

@@ -157,6 +157,8 @@ class Recipe:
         validation: early stopping.
         seed: of initial weights and of every random draw.
         save_every, log_every: steps.
+        keep_every: steps after which `checkpoint-STEP.safetensors` is written as well, for learning
+            curves of any figure; 0 for none.
     """
 
     network: str = "nano"
@@ -185,6 +187,7 @@ class Recipe:
     validation: Validation = field(default_factory=Validation)
     seed: int = 0
     save_every: int = 200
+    keep_every: int = 0
     log_every: int = 20
 
     def to_dict(self) -> dict[str, Any]:

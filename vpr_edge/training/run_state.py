@@ -17,7 +17,7 @@ CHECKPOINT = "checkpoint.safetensors"
 """What a finished run leaves in its folder."""
 STATE = "state.pt"
 """What an unfinished one goes on from."""
-FREE_TO_CHANGE = ("save_every", "log_every")
+FREE_TO_CHANGE = ("save_every", "keep_every", "log_every")
 """Settings that a resumed run may have otherwise than the run that it goes on with."""
 
 

@@ -13,7 +13,7 @@
 #include "vpr_common.h"
 
 #define VPR_CORNER_STEPS 64 /* a pixel */
-#define VPR_CORNER_REACH 3  /* pixels to every side of the position */
+#define VPR_CORNER_REACH 4  /* pixels to every side of the position */
 #define VPR_CORNER_SIDE (2 * VPR_CORNER_REACH + 1)
 
 struct vpr_picture {

@@ -273,6 +273,14 @@ def export(
     help="For places: the same by the mean of the drive's pictures up to each one.",
 )
 @click.option(
+    "--homographies",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="For keypoints: random homographies of each photograph. A share of 200 pairs, as d1 is, "
+    "moves by points when a few fall otherwise; 5 steady it.",
+)
+@click.option(
     "--peers",
     is_flag=True,
     help="For keypoints: also SIFT, ORB, and those of ALIKED-t16, SuperPoint and XFeat that are "
@@ -287,6 +295,7 @@ def evaluate_command(
     sequence: int,
     centre: bool,
     centre_so_far: bool,
+    homographies: int,
     peers: bool,
     runtimes: tuple[str, ...],
     as_json: bool,
@@ -312,20 +321,23 @@ def evaluate_command(
     if centre and centre_so_far:
         raise DataError("--centre and --centre-so-far exclude each other; leave one out.")
     centring: Centring = "drive" if centre else "so far" if centre_so_far else "none"
-    if peers and task != "keypoints":
-        raise DataError(f"peers are judged for keypoints, not for {task}; leave out --peers.")
+    if task != "keypoints" and (peers or homographies > 1):
+        option = "--peers" if peers else "--homographies"
+        raise DataError(f"{option} belongs to the task keypoints, not to {task}; leave it out.")
     rows: list[Row] = []
     sizes: dict[tuple[int, int], None] = {}
     for path, label, names in chosen_artefacts(artefact, runtimes):
         for name in names if runtimes else names[:1]:
             runtime = open_runtime(path, name)
             with progress(f"{label} in {name}") as report:
-                found = evaluate(runtime, task, data, report, sequence, centring)
+                found = evaluate(runtime, task, data, report, sequence, centring, homographies)
             rows += [replace(row, artefact=label) for row in found]
             if peers:
                 sizes[runtime.preprocessing.height, runtime.preprocessing.width] = None
     for size in sizes:
-        rows += keypoint_peers(data, size, lambda line: click.echo(line, err=True), progress)
+        rows += keypoint_peers(
+            data, size, lambda line: click.echo(line, err=True), progress, homographies
+        )
     print_rows(rows, as_json)
 
 

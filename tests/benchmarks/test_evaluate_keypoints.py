@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.firmware_bridge.spots import spotted
-from vpr_edge.benchmarks.evaluate import detector, keypoint_rows
+from vpr_edge.benchmarks.evaluate import detector, homography_pairs, keypoint_rows
 from vpr_edge.benchmarks.keypoint_sources import Keypoints, decode_keypoints
 from vpr_edge.benchmarks.keypoints import evaluate_keypoints
 from vpr_edge.benchmarks.runtimes import open_runtime
 from vpr_edge.datasets.homographies import synthetic_homography_pairs
 from vpr_edge.datasets.photographs import load_photographs
+from vpr_edge.errors import DataError
 from vpr_edge.export.package import export
 from vpr_edge.models.checkpoint import find_checkpoint
 
@@ -89,3 +91,19 @@ def test_where_a_picture_is_flat_keypoints_stay_and_the_probable_come_first() ->
     )
     np.testing.assert_allclose(found.xy, own.xy, atol=1 / 128 + 1e-5)
     np.testing.assert_allclose(found.score, own.score, rtol=1e-6)
+
+
+def test_further_homographies_of_a_photograph_follow_the_first_ones(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (2, 60, 80, 3), np.uint8)
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    terms, once = homography_pairs(tmp_path)
+    more, thrice = homography_pairs(tmp_path, 3)
+    assert terms.endswith("2 synthetic homographies") and more.endswith("6 synthetic homographies")
+    for first, again in zip(once, thrice, strict=False):
+        np.testing.assert_array_equal(first.homography, again.homography)
+        np.testing.assert_array_equal(first.image_b, again.image_b)
+    assert len({pair.homography.tobytes() for pair in thrice}) == 6
+    (tmp_path / "H_1_2").write_text("1 0 0 0 1 0 0 0 1")
+    with pytest.raises(DataError, match="leave out --homographies"):
+        homography_pairs(tmp_path, 3)

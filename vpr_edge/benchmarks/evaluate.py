@@ -59,6 +59,7 @@ def evaluate(
     progress: Progress | None = None,
     sequence: int = 1,
     centre: Centring = "none",
+    homographies: int = 1,
 ) -> list[Row]:
     """Judge an artefact.
 
@@ -69,6 +70,7 @@ def evaluate(
         progress: called with the pictures done and in total.
         sequence: frames by which places are recognised; above 1 single frames are judged as well.
         centre: what is subtracted from the descriptors of places.
+        homographies: for keypoints, random homographies of each photograph.
 
     Raises:
         DataError: the data set cannot be read, or its pictures form no sequences.
@@ -90,7 +92,7 @@ def evaluate(
         ]
     if task == "segmentation":
         return segmentation_rows(runtime, load_segmentation(data), progress)
-    return keypoint_rows(runtime, *homography_pairs(resolve(data)), progress)
+    return keypoint_rows(runtime, *homography_pairs(resolve(data), homographies), progress)
 
 
 def describer(runtime: Runtime) -> Describe:
@@ -152,18 +154,27 @@ def segmenter(runtime: Runtime) -> Callable[[NDArray[np.uint8]], NDArray[np.floa
     return segment
 
 
-def homography_pairs(folder: Path) -> tuple[str, tuple[HomographyPair, ...]]:
+def homography_pairs(folder: Path, each: int = 1) -> tuple[str, tuple[HomographyPair, ...]]:
     """Pairs of a folder and the terms they are judged under.
 
     An HPatches-like folder gives its sequences; a folder of photographs (BSDS500: its test part)
-    gives one synthetic pair a photograph.
+    gives synthetic pairs, so many of each photograph.
+
+    Raises:
+        DataError: several homographies a photograph are asked for where the folder has its own.
     """
     if any(folder.glob("H_1_*")) or any(folder.glob("*/H_1_*")):
+        if each > 1:
+            raise DataError(f"{folder} has homographies of its own; leave out --homographies.")
         pairs = tuple(read_homography_pairs(folder))
         return f"{folder.name}, {len(pairs)} pairs", pairs
     test = any(folder.glob("test_*"))
     images = load_photographs(folder, "test" if test else None)
-    pairs = tuple(synthetic_homography_pairs(images, seed=0, brightness=0.15))
+    pairs = tuple(
+        pair
+        for seed in range(each)
+        for pair in synthetic_homography_pairs(images, seed, brightness=0.15)
+    )
     part = " test" if test else ""
     return f"{folder.name}{part}, {len(pairs)} synthetic homographies", pairs
 
@@ -220,7 +231,11 @@ def keypoint_rows(
 
 
 def keypoint_peers(
-    data: str, size: tuple[int, int], tell: Callable[[str], None], watch: Watch
+    data: str,
+    size: tuple[int, int],
+    tell: Callable[[str], None],
+    watch: Watch,
+    homographies: int = 1,
 ) -> list[Row]:
     """The figures of SIFT, ORB and the networks of others that are installed.
 
@@ -229,11 +244,12 @@ def keypoint_peers(
         size: (height, width) at which an artefact was judged.
         tell: takes one sentence about each peer that is not installed.
         watch: shows how far a peer is, as `vpr_edge.console.progress` does.
+        homographies: random homographies of each photograph.
 
     Raises:
         DataError: the data set is missing or damaged.
     """
-    terms, pairs = homography_pairs(resolve(data))
+    terms, pairs = homography_pairs(resolve(data), homographies)
     terms = f"{terms}, {size[1]}x{size[0]}, k 300"
     rows: list[Row] = []
 

@@ -114,6 +114,7 @@ ZOO = {
         ),
         replace(_NANO, name="nano-affine", norm="affine"),
         replace(_NANO, name="nano-dedicated", decoder="dedicated"),
+        replace(_NANO, name="nano-depth", tasks=(*_NANO.tasks, "depth")),
         replace(
             _NANO,
             name="small",

@@ -195,6 +195,22 @@ def test_a_checkpoint_of_the_other_kind_and_unknown_names_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words", [["train", "nano"], ["quantize", "nano"], ["sequence", "nano", "--data", "x"]]
+)
+def test_commands_that_learn_name_the_extra_that_is_missing(
+    words: list[str], tmp_path: Path
+) -> None:
+    without = (
+        "import sys; sys.modules['torch'] = None;"
+        f"sys.argv = ['vpr-edge', *{words!r}, '--output', {str(tmp_path / 'out')!r}];"
+        "from vpr_edge.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and "'vpr-edge[train]'" in done.stderr
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"

@@ -41,13 +41,17 @@ from vpr_edge.options import JSON, OVERWRITE, output_option
 )
 @click.option(
     "--noise",
-    type=click.FloatRange(0),
+    type=click.FloatRange(0, 100),
     default=1.0,
     show_default=True,
     help="Added to descriptors in training, in shares of their length.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of weights and of every draw."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of weights and of every draw.",
 )
 @click.option("--runtime", help="That describes the pictures; by default ARTEFACT's usual one.")
 @output_option("sequence")

@@ -302,6 +302,21 @@ def test_damaged_nordland_archives_are_one_sentence(tmp_path: Path) -> None:
         load_nordland(tmp_path)
     with pytest.raises(DataError, match="choose of winter->summer"):
         load_nordland(tmp_path, "spring->summer")  # type: ignore[arg-type]
+    for shape in ((0, 4, 8), (30, 0, 8), (30, 4, 8, 4)):
+        np.savez(tmp_path / "winter.npz", images=np.zeros(shape, np.uint8))
+        with pytest.raises(DataError, match="and not empty"):
+            load_nordland(tmp_path)
+
+
+def test_a_short_drive_in_nordlands_layout_is_judged_whole(tmp_path: Path) -> None:
+    for frames, judged in ((30, 30), (2500, 2500), (2503, 3)):
+        for season in ("summer", "winter"):
+            np.savez(tmp_path / f"{season}.npz", images=np.zeros((frames, 1, 1), np.uint8))
+        assert len(load_places(tmp_path, "summer->winter").queries) == judged
+    np.savez(tmp_path / "summer.npz", images=np.zeros((30, 1, 1), np.uint8))
+    np.savez(tmp_path / "winter.npz", images=np.zeros((30, 1, 1), np.uint8))
+    with pytest.raises(DataError, match="none belong to the part 'evaluation'"):
+        load_nordland(tmp_path)
 
 
 def test_labels_out_of_range_or_in_colour_are_refused(tmp_path: Path) -> None:

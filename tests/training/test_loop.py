@@ -146,6 +146,17 @@ def test_checkpoints_kept_on_the_way_change_nothing(tmp_path, data) -> None:
     assert any(not np.array_equal(found[0].tensors[k], v) for k, v in plain.tensors.items())
 
 
+def test_the_best_figure_is_told_of_the_best_weights_alone(tmp_path, data) -> None:
+    recipe = replace(
+        TINY, steps=3, keep_every=3, batch=Batch(0, 0, 1),
+        validation=Validation("miou", every=2, share=0.3, patience=9),
+    )  # fmt: skip
+    finished = load_checkpoint(train(recipe, tmp_path, data))
+    kept = load_checkpoint(tmp_path / "checkpoint-3.safetensors")
+    assert finished.provenance["validation"]["miou"] >= 0
+    assert "validation" not in kept.provenance
+
+
 def test_a_network_becomes_another_with_the_weights_that_fit(tmp_path, data) -> None:
     start = train(replace(TINY, steps=1, network="nano-vs-slam-n-fused"), tmp_path / "a", data)
     recipe = replace(

@@ -184,5 +184,7 @@ def test_what_is_no_drive_or_too_short_is_refused(drive, artefact, tmp_path) -> 
     words = ["sequence", str(artefact), "--data", str(drive)]
     refused = CliRunner().invoke(cli, [*words, "--length", "0"])
     assert refused.exit_code == 2 and "'--length': 0" in refused.stderr
+    refused = CliRunner().invoke(cli, [*words, "--seed", "-1"])
+    assert refused.exit_code == 2 and "'--seed': -1" in refused.stderr
     with pytest.raises(OutputError, match="exists already"):
         CliRunner().invoke(cli, [*words, "--output", str(tmp_path)], catch_exceptions=False)

@@ -42,7 +42,7 @@ def load_nordland(
 
     Raises:
         DataError: a file is missing, cut short or of another kind, the seasons differ in length,
-            or the direction or part is unknown.
+            the direction or part is unknown, or the drive is too short to have that part.
     """
     if direction not in DIRECTIONS or part not in PARTS:
         raise DataError(
@@ -59,6 +59,11 @@ def load_nordland(
             f"{season_of_database}; copy both files again."
         )
     places = range(len(database))[PARTS[part]]
+    if not places:
+        raise DataError(
+            f"{folder} has {len(database)} places, of which none belong to the part {part!r}; "
+            "choose the part 'all', or a longer drive."
+        )
     names = tuple(f"{place:05d}" for place in places)
     last = len(places) - 1
     return PlaceSet(
@@ -82,9 +87,10 @@ def _season(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path} is absent; Nordland needs summer.npz and winter.npz.") from error
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged ({error}); copy the file again.") from error
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+    pictures = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    if images.dtype != np.uint8 or not pictures or not images.size:
         raise DataError(
             f"{path} holds {images.dtype} {list(images.shape)} as `images`; it must be uint8 "
-            "[N, H, W] or [N, H, W, 3]."
+            "[N, H, W] or [N, H, W, 3], and not empty."
         )
     return images

@@ -8,7 +8,7 @@ from pathlib import Path
 from vpr_edge.datasets import corridor, sped, town
 from vpr_edge.datasets.camvid import load_camvid
 from vpr_edge.datasets.images import Images, find_images
-from vpr_edge.datasets.nordland import Direction, load_nordland
+from vpr_edge.datasets.nordland import PARTS, Direction, load_nordland
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.segmentation_set import Labels, SegmentationSet
@@ -136,7 +136,8 @@ def load_places(spec: str | Path, direction: Direction = "winter->summer") -> Pl
     Args:
         spec: a data set's name or a folder; of a rendered town the last split is taken, or the
             one whose folder is given.
-        direction: for Nordland; its places from 2,500 on are taken.
+        direction: for Nordland and drives in its layout; the places from 2,500 on are taken, or
+            all where there are no more.
 
     Raises:
         DataError: the name, the folder's layout or its content is wrong.
@@ -151,7 +152,9 @@ def load_places(spec: str | Path, direction: Direction = "winter->summer") -> Pl
         if set(sped.COLUMNS) <= columns:
             return sped.load_sped(folder)
     elif (folder / "summer.npz").is_file() or (folder / "winter.npz").is_file():
-        return load_nordland(folder, direction)
+        whole = load_nordland(folder, direction, "all")
+        held_out = len(whole.queries) > PARTS["train"].stop
+        return load_nordland(folder, direction) if held_out else whole
     elif (folder / "database").is_dir() or (folder / "queries").is_dir():
         return load_utm(folder)
     raise DataError(f"{folder} has no layout of places that is known; it needs {_LAYOUTS}.")

@@ -248,23 +248,26 @@ class _Run:
     def _keep(self) -> None:
         """Write the averaged weights of this step beside those of others, and go on."""
         trained = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self._write(self.folder / f"checkpoint-{self.state.step}.safetensors", self.state.average)
+        path = self.folder / f"checkpoint-{self.state.step}.safetensors"
+        self._write(path, self.state.average, {})
         self.network.load_state_dict(trained)
 
     def finish(self, path: Path) -> None:
         """Write the checkpoint: the best weights that were judged, or the averaged ones."""
-        self._write(path, self.state.best or self.state.average)
+        state = self.state
+        judged = {self.recipe.validation.figure: state.best_figure} if state.best else {}
+        self._write(path, state.best or state.average, judged)
 
-    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+    def _write(self, path: Path, tensors: dict[str, Tensor], judged: dict[str, float]) -> None:
         self.network.load_state_dict(tensors)
-        provenance = {
+        provenance: dict[str, Any] = {
             "recipe": self.settings,
             "steps": self.state.step,
             "sources": sorted(source.name for source in self.data.places),
             "command": " ".join(["vpr-edge", *sys.argv[1:]]),
         }
-        if self.state.best:
-            provenance["validation"] = {self.recipe.validation.figure: self.state.best_figure}
+        if judged:
+            provenance["validation"] = judged
         save_checkpoint(
             path, finished_checkpoint(self.config, self.network, self.data.fit, provenance)
         )

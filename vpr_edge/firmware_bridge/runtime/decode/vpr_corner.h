@@ -4,7 +4,7 @@
  * products of the gradients (Sobel's), summed over 3x3 pixels; it is below 2^23. Beyond the
  * picture's edges the pixels at the edge are repeated.
  *
- * Only the window around a position is computed, in 432 bytes on the stack, and a quotient only
+ * Only the window around a position is computed, in 504 bytes on the stack, and a quotient only
  * where a pixel beats all before it.
  */
 #ifndef VPR_CORNER_H

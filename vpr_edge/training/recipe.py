@@ -130,8 +130,8 @@ class Recipe:
     Attributes:
         network: name in the zoo.
         init: checkpoint (path or shipped name) to start from; empty starts at random.
-        become: name in the zoo of the network that takes over the layers of `init` that fit, as they
-            are or within larger ones (see `training.grow`); empty keeps the network of `init`.
+        become: name in the zoo of the network that takes over the layers of `init` that fit, as
+            they are or within larger ones (see `training.grow`); empty keeps that of `init`.
         freeze: groups of layers that stay as they are: "backbone", a task ("keypoints",
             "segmentation", "places": the layers that serve it alone), or the start of a layer's
             name.

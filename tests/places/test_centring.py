@@ -47,6 +47,10 @@ def test_both_traversals_are_centred_as_asked() -> None:
         found = centred_pair(database, queries, how, (0,))
         np.testing.assert_array_equal(found[0], centred(database))
         np.testing.assert_array_equal(found[1], expected)
+    by_day_and_night = centred_pair(database, queries, "drive", (0, 12))[1]
+    np.testing.assert_array_equal(by_day_and_night[:12], centred(queries[:12]))
+    np.testing.assert_array_equal(by_day_and_night[12:], centred(queries[12:]))
+    np.testing.assert_array_equal(centred_pair(database, queries, "drive", ())[1], centred(queries))
 
 
 def test_pictures_in_no_order_have_no_mean_so_far() -> None:

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from vpr_edge.errors import CheckpointError
-from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from vpr_edge.models.checkpoint import (
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import build_graph, network_config
 from vpr_edge.preprocessing import Preprocessing
@@ -168,3 +173,11 @@ def test_a_projection_of_the_whole_place_map_keeps_its_size() -> None:
     checkpoint = Checkpoint("float", config, tensors, Preprocessing(120, 160))
     with pytest.raises(CheckpointError, match="spans the whole picture of 160x120"):
         checkpoint.resized(240, 320)
+
+
+def test_a_picture_of_which_a_layer_keeps_nothing_is_refused() -> None:
+    checkpoint = load_checkpoint(find_checkpoint("nano"))
+    assert checkpoint.resized(24, 24).graph["place"].shape[1:] == (1, 1)
+    for side in (16, 0, -8):
+        with pytest.raises(CheckpointError, match=f"no pixels at {side}x{side}"):
+            checkpoint.resized(side, side)

@@ -54,11 +54,18 @@ class Checkpoint:
         """The same weights for pictures of another size.
 
         Raises:
-            CheckpointError: a side is no multiple of 8, or a layer spans the whole picture.
+            CheckpointError: a side is no multiple of 8, a layer spans the whole picture, or one
+                would have no pixels.
         """
         fit = replace(self.preprocessing, height=height, width=width)
         found = replace(self, config=resized(self.config, height, width), preprocessing=fit)
         before, after = self.graph, found.graph
+        for node in after.nodes:
+            if min(node.shape) < 1:
+                raise CheckpointError(
+                    f"the layer {node.name} of {self.config.name} would have no pixels at "
+                    f"{width}x{height}; choose a larger input."
+                )
         for node in before.weighted():
             if before.weight_shape(node) != after.weight_shape(after[node.name]):
                 raise CheckpointError(

@@ -58,11 +58,15 @@ def centred_pair(
     how: Centring,
     starts: Sequence[int],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Both traversals as `how` says: left as they are, the queries by all of them, or causally."""
+    """Both traversals as `how` says: left as they are, by the mean of each drive, or causally.
+
+    Queries of which no drives are known are taken for one.
+    """
     if how == "none":
         return database, queries
     if how == "drive":
-        return centred(database), centred(queries)
+        drives = np.split(queries, starts[1:])
+        return centred(database), np.concatenate([centred(drive) for drive in drives])
     return centred(database), centred_so_far(queries, database.mean(axis=0), starts)
 
 

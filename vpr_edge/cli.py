@@ -274,7 +274,7 @@ def export(
 )
 @click.option(
     "--homographies",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 20),
     default=1,
     show_default=True,
     help="For keypoints: random homographies of each photograph. A share of 200 pairs, as d1 is, "

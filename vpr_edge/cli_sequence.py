@@ -1,6 +1,7 @@
 """The command that trains an LSTM over sequences of place descriptors."""
 
 import json
+from math import isfinite
 from pathlib import Path
 
 import click
@@ -86,7 +87,10 @@ def sequence(
     """
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists already; pass --overwrite or another --output.")
-    from vpr_edge.training.sequence_file import SequencePlan, write_sequence_file
+    if not isfinite(noise):
+        # The option's range lets it pass: nan compares with nothing.
+        raise click.BadParameter("must be a number", param_hint="'--noise'")
+    from vpr_edge.sequence_file import SequencePlan, write_sequence_file
     from vpr_edge.training.sequences import SequenceRecipe
 
     [(path, _, names)] = chosen_artefacts((artefact,), (runtime,) if runtime else ())

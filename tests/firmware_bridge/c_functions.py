@@ -20,6 +20,20 @@ BUILDS = {
     "clang": ("clang", "-std=c99", "-O2"),
     "gcc-fused": ("gcc", "-std=gnu99", "-O3", "-march=native", "-ffp-contract=fast"),
 }
+# Heap memory of exactly that size from the standard input: the sanitizers guard its ends.
+TAKEN = """
+#include <stdio.h>
+#include <stdlib.h>
+
+static void *taken(size_t size)
+{
+    void *memory = malloc(size);
+    if (fread(memory, 1, size, stdin) != size) {
+        exit(99);
+    }
+    return memory;
+}
+"""
 SANITIZED = ("-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
 
 

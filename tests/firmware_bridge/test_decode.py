@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tests.firmware_bridge.c_functions import BUILDS, build, build_sanitized, pointer
+from tests.firmware_bridge.c_functions import BUILDS, TAKEN, build, build_sanitized, pointer
 from vpr_edge.benchmarks.keypoint_sources import decode_keypoints
 from vpr_edge.benchmarks.runtime import dequantized
 from vpr_edge.benchmarks.runtime_files import Tflm
@@ -74,19 +74,8 @@ void place(const int8_t *map, int32_t length, int32_t gains, const int16_t *valu
 """
 PROGRAM = (
     CODE
+    + TAKEN
     + """
-#include <stdio.h>
-#include <stdlib.h>
-
-static void *taken(size_t size)
-{
-    void *memory = malloc(size);
-    if (fread(memory, 1, size, stdin) != size) {
-        exit(99);
-    }
-    return memory;
-}
-
 /* numbers, offsets, the three maps; every map again as segmentation and place map. */
 int main(void)
 {

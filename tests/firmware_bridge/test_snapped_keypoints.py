@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tests.firmware_bridge.c_functions import BUILDS, INCLUDES, build, build_sanitized, pointer
+from tests.firmware_bridge.c_functions import (
+    BUILDS,
+    INCLUDES,
+    TAKEN,
+    build,
+    build_sanitized,
+    pointer,
+)
 from tests.firmware_bridge.emulate.programs import program
 from vpr_edge.benchmarks.keypoint_sources import decode_keypoints
 from vpr_edge.benchmarks.runtime import dequantized
@@ -57,19 +64,8 @@ int32_t keypoints(const struct given *given, const int8_t *score, const int8_t *
 # Settings, score, location and grey picture in; keypoints out.
 SANITIZED = (
     CODE
+    + TAKEN
     + """
-#include <stdio.h>
-#include <stdlib.h>
-
-static void *taken(size_t size)
-{
-    void *memory = malloc(size);
-    if (fread(memory, 1, size, stdin) != size) {
-        exit(99);
-    }
-    return memory;
-}
-
 int main(void)
 {
     struct given *given = taken(sizeof *given);

@@ -113,15 +113,15 @@ def evaluate_sequences(
     check_sequence(length, places.drives, places.name)
     database, queries = _described(describe, places, progress)
     database, queries = centred_pair(database, queries, centre, places.drives)
-    similarity = queries @ database.T
-    along = trajectory_similarity(similarity, length, places.drives)
-    means = averaged(queries, length, places.drives) @ averaged(database, length).T
+    most = max(ns)
+    along = trajectory_similarity(queries @ database.T, length, places.drives)
+    means = averaged(queries, length, places.drives), averaged(database, length)
     return tuple(
-        _scores(places, f"{places.terms}{TERMS[centre]}, {how}", best(values, max(ns)), ns)
-        for how, values in (
-            ("single frame", similarity),
-            (f"sequence of {length} (trajectory)", along),
-            (f"sequence of {length} (averaged descriptors)", means),
+        _scores(places, f"{places.terms}{TERMS[centre]}, {how}", ranked, ns)
+        for how, ranked in (
+            ("single frame", rank(queries, database, most)),
+            (f"sequence of {length} (trajectory)", best(along, most)),
+            (f"sequence of {length} (averaged descriptors)", rank(*means, most)),
         )
     )
 

@@ -18,7 +18,7 @@ from vpr_edge.firmware_bridge.compiler import compile_model
 from vpr_edge.firmware_bridge.host import NativeModel
 from vpr_edge.models.checkpoint import find_checkpoint
 from vpr_edge.models.sequence import load_sequence
-from vpr_edge.training.sequence_file import (
+from vpr_edge.sequence_file import (
     SequencePlan,
     last_frames,
     load_drives,
@@ -188,3 +188,5 @@ def test_what_is_no_drive_or_too_short_is_refused(drive, artefact, tmp_path) -> 
     assert refused.exit_code == 2 and "'--seed': -1" in refused.stderr
     with pytest.raises(OutputError, match="exists already"):
         CliRunner().invoke(cli, [*words, "--output", str(tmp_path)], catch_exceptions=False)
+    refused = CliRunner().invoke(cli, [*words, "--noise", "nan"])
+    assert refused.exit_code == 2 and "'--noise'" in refused.stderr

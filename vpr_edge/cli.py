@@ -8,14 +8,14 @@ import click
 
 from vpr_edge import __version__
 from vpr_edge.benchmarks.rows import Row
-from vpr_edge.cli_bench import bench, chosen_artefacts
-from vpr_edge.cli_import import import_checkpoint
-from vpr_edge.cli_sequence import sequence as train_sequence
-from vpr_edge.cli_train import pseudo_label, quantize, train
-from vpr_edge.cli_whiten import whiten
-from vpr_edge.console import print_rows, print_table, progress, run_command
+from vpr_edge.commands.bench import bench, chosen_artefacts
+from vpr_edge.commands.console import print_rows, print_table, progress, run_command
+from vpr_edge.commands.import_checkpoint import import_checkpoint
+from vpr_edge.commands.options import ARTEFACT, DATA, JSON, OVERWRITE, RUNTIME, output_option
+from vpr_edge.commands.sequence import sequence as train_sequence
+from vpr_edge.commands.train import pseudo_label, quantize, train
+from vpr_edge.commands.whiten import whiten
 from vpr_edge.errors import DataError, OutputError
-from vpr_edge.options import ARTEFACT, DATA, JSON, OVERWRITE, RUNTIME, output_option
 from vpr_edge.places.centring import Centring
 
 
@@ -44,7 +44,7 @@ def demo(output: Path, overwrite: bool) -> None:
     The town is rendered, the shipped nano is exported, measured and judged in float and int8, and
     OUTPUT/report.html shows it all.
     """
-    from vpr_edge.benchmarks.demo import run_demo
+    from vpr_edge.workflows.demo import run_demo
 
     report = run_demo(output, overwrite, lambda line: click.echo(line, err=True), progress)
     click.echo(str(report))
@@ -104,7 +104,7 @@ def data(name: str | None, output: Path, overwrite: bool, as_json: bool) -> None
     vpr-edge data town --output town.png
     """
     from vpr_edge.datasets.registry import describe_data
-    from vpr_edge.datasets.town import contact_sheet, default_cache, render_town
+    from vpr_edge.datasets.town.rendered import contact_sheet, default_cache, render_town
 
     if name == "town":
         if output.exists() and not overwrite:
@@ -139,7 +139,7 @@ def doctor(as_json: bool) -> None:
 
     What each is for, and how to get what is missing.
     """
-    from vpr_edge.doctor import diagnose
+    from vpr_edge.commands.doctor import diagnose
 
     tools = diagnose()
     if as_json:
@@ -315,8 +315,8 @@ def evaluate_command(
     all executions of an int8 checkpoint (torch, ONNX Runtime, LiteRT, TFLM, the integer-exact pass)
     element by element, on up to 50 pictures.
     """
-    from vpr_edge.benchmarks.evaluate import evaluate, keypoint_peers
-    from vpr_edge.benchmarks.runtimes import open_runtime
+    from vpr_edge.benchmarks.tasks.evaluate import evaluate, keypoint_peers
+    from vpr_edge.runtimes.choose import open_runtime
 
     if centre and centre_so_far:
         raise DataError("--centre and --centre-so-far exclude each other; leave one out.")

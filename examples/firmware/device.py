@@ -2,7 +2,7 @@
 
     python device.py FIRMWARE PICTURE
 
-The host's side of the serial protocol is `vpr_edge.benchmarks.serial_messages`, which takes any two
+The host's side of the serial protocol is `vpr_edge.benchmarks.devices.serial.messages`, which takes any two
 functions that write and read bytes, such as those of a `serial.Serial` of pyserial.
 """
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vpr_edge.benchmarks.serial_messages import Device
+from vpr_edge.benchmarks.devices.serial.messages import Device
 from vpr_edge.errors import VprEdgeError
 from vpr_edge.preprocessing import Preprocessing, read_image
 

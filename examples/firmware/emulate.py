@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from vpr_edge.benchmarks.serial_messages import (
+from vpr_edge.benchmarks.devices.serial.messages import (
     ABOUT,
     FRAME,
     About,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vpr_edge.benchmarks.runtimes import open_runtime
 from vpr_edge.datasets.images import find_images
 from vpr_edge.errors import VprEdgeError
 from vpr_edge.places.describe import place_vector
 from vpr_edge.places.device_map import DeviceMap, build_device_map, write_device_map
 from vpr_edge.preprocessing import read_image
+from vpr_edge.runtimes.choose import open_runtime
 
 
 def make_places(model: Path, pictures: Path, output: Path) -> DeviceMap:

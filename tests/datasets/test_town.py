@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vpr_edge.datasets.town import (
+from vpr_edge.datasets.town.rendered import (
     TownConfig,
     TownSplit,
     contact_sheet,
@@ -118,11 +118,11 @@ def test_road_depth_follows_from_the_cameras_height(split: TownSplit) -> None:
 
 
 def test_depth_and_labels_agree_with_ray_casting() -> None:
-    from vpr_edge.datasets.town_camera import Pose
-    from vpr_edge.datasets.town_conditions import CONDITIONS, sun_direction
-    from vpr_edge.datasets.town_plan import drive
-    from vpr_edge.datasets.town_render import Renderer
-    from vpr_edge.datasets.town_scene import make_town, make_traffic
+    from vpr_edge.datasets.town.camera import Pose
+    from vpr_edge.datasets.town.conditions import CONDITIONS, sun_direction
+    from vpr_edge.datasets.town.plan import drive
+    from vpr_edge.datasets.town.render import Renderer
+    from vpr_edge.datasets.town.scene import make_town, make_traffic
 
     rng = np.random.default_rng(0)
     town = make_town(5, 12, 4.5)

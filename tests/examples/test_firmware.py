@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vpr_edge.benchmarks import serial_messages as device
+from vpr_edge.benchmarks.devices.serial import messages as device
 from vpr_edge.datasets.images import Images, find_images
 from vpr_edge.errors import DeviceError, ToolMissingError
 from vpr_edge.export.c_source import write_firmware
 from vpr_edge.export.package import export
-from vpr_edge.export.tflite_read import read_metadata, read_tflite
-from vpr_edge.firmware_bridge.camera import PixelFormat, camera_input
-from vpr_edge.firmware_bridge.decode_model import decoding_of
-from vpr_edge.firmware_bridge.golden import Oracle
-from vpr_edge.firmware_bridge.host import WARNINGS
+from vpr_edge.firmware_bridge.compile.golden import Oracle
+from vpr_edge.firmware_bridge.compile.host import WARNINGS
+from vpr_edge.firmware_bridge.vision.camera import PixelFormat, camera_input
+from vpr_edge.firmware_bridge.vision.decode_model import decoding_of
 from vpr_edge.models.checkpoint import find_checkpoint
 from vpr_edge.places.device_map import DeviceMap
 from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.tflite.read import read_metadata, read_tflite
 
 EXAMPLE = Path(__file__).parents[2] / "examples/firmware"
 PLACES = 12

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from onnx import TensorProto, helper, numpy_helper
 from tflite_micro.python.tflite_micro import runtime
 
-from vpr_edge.export.tflite_read import read_tflite
+from vpr_edge.tflite.read import read_tflite
 
 METADATA = {"preprocessing": {"height": 12}, "outputs": {"score": {"head": "gemäß"}}}
 FIXED = {"Sigmoid": (1 / 256, -128), "Softmax": (1 / 256, -128), "Tanh": (1 / 128, 0)}

@@ -112,7 +112,7 @@ def test_writing_needs_no_torch(tmp_path: Path) -> None:
         "import sys; sys.modules['torch'] = None; from pathlib import Path;"
         "from vpr_edge.export.onnx import write_onnx;"
         "from vpr_edge.models.checkpoint import load_checkpoint;"
-        "import vpr_edge.quantize.carried, vpr_edge.quantize.model, vpr_edge.quantize.runtimes;"
+        "import vpr_edge.export.carried, vpr_edge.quantize.model, vpr_edge.runtimes.integers;"
         "write_onnx(load_checkpoint(Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     target = tmp_path / "model.onnx"

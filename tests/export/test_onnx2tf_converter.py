@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.export.qdq_net import METADATA, Net, conv, nhwc, run_tflm
 from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
-from vpr_edge.export.tflite_read import read_metadata, read_tflite
+from vpr_edge.tflite.read import read_metadata, read_tflite
 
 
 def float_network() -> onnx.ModelProto:

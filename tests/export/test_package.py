@@ -9,9 +9,9 @@ import pytest
 from tests.quantize.networks import GEM, int8_model
 from vpr_edge.errors import CheckpointError, ModelError, OutputError
 from vpr_edge.export.package import TARGETS, export
-from vpr_edge.export.tflite_read import read_tflite
 from vpr_edge.files import sha256
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from vpr_edge.tflite.read import read_tflite
 
 FILES = {
     "onnx": {"net.onnx"},

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from tests.export.qdq_net import ASYMMETRIC, METADATA, Net, conv, nhwc, run_litert, run_tflm
 from vpr_edge.errors import ModelError
 from vpr_edge.export.tflite import write_tflite
-from vpr_edge.export.tflite_read import op_list, read_metadata, read_tflite
+from vpr_edge.tflite.read import op_list, read_metadata, read_tflite
 
 
 def deployed(net: Net) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from tests.export.qdq_net import (
     resized,
 )
 from vpr_edge.export.tflite import write_tflite
-from vpr_edge.export.tflite_read import op_list, read_tflite
+from vpr_edge.tflite.read import op_list, read_tflite
 
 RESCALED = (0.0037, -120)
 HALF_PIXEL: dict[str, Any] = {"coordinate_transformation_mode": "half_pixel"}

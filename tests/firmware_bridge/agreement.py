@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from vpr_edge.errors import ModelError
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.golden import Arrays, Oracle, random_inputs
-from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, NativeModel
-from vpr_edge.firmware_bridge.importer import import_tflite
-from vpr_edge.firmware_bridge.program import run_reference
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.golden import Arrays, Oracle, random_inputs
+from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
+from vpr_edge.firmware_bridge.compile.importer import import_tflite
+from vpr_edge.firmware_bridge.operators.shared.program import run_reference
 
 
 def check(path: Path, native: bool, inputs: Sequence[Arrays] = (), ulps: int = 0) -> None:

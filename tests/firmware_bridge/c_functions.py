@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import vpr_edge.firmware_bridge
-from vpr_edge.firmware_bridge.host import WARNINGS
+from vpr_edge.firmware_bridge.compile.host import WARNINGS
 
 RUNTIME = Path(vpr_edge.firmware_bridge.__file__).parent / "runtime"
 INCLUDES = [f"-I{RUNTIME / folder}" for folder in ("", "camera", "decode")]

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from tests.conftest import SHARED
 from vpr_edge.datasets.images import Images, find_images
-from vpr_edge.firmware_bridge.golden import random_inputs
-from vpr_edge.firmware_bridge.program import Program
+from vpr_edge.firmware_bridge.compile.golden import random_inputs
+from vpr_edge.firmware_bridge.operators.shared.program import Program
 from vpr_edge.preprocessing import Preprocessing
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.graph_writer import GraphWriter, Value
-from vpr_edge.firmware_bridge.floats import LIBRARY_ULPS
+from vpr_edge.firmware_bridge.operators.shared.floats import LIBRARY_ULPS
 
 # No float on the way to an integer is larger: 32-bit conversions would overflow in TFLM.
 LARGEST_FLOAT = 1e6

@@ -23,11 +23,11 @@ from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.cmsis_nn import Call
 from vpr_edge.firmware_bridge.cmsis_nn.convolution import ConvolutionCall
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.emit import Emitter
-from vpr_edge.firmware_bridge.golden import Oracle, random_inputs
-from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, NativeModel
-from vpr_edge.firmware_bridge.project import RUNTIME, write_project
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.emit import Emitter
+from vpr_edge.firmware_bridge.compile.golden import Oracle, random_inputs
+from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
+from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
 
 VARIABLE = "VPR_EDGE_CMSIS_NN"
 

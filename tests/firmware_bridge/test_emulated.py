@@ -13,11 +13,11 @@ import pytest
 
 from tests.firmware_bridge.photographs import photographs
 from vpr_edge.errors import ToolMissingError
-from vpr_edge.firmware_bridge.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.golden import Oracle, random_inputs
 from vpr_edge.firmware_bridge.emulate.cores import CORES
+from vpr_edge.firmware_bridge.emulate.model import EmulatedRuns, run_emulated
 from vpr_edge.firmware_bridge.emulate.toolchain import TOOLCHAINS, choose_toolchain
-from vpr_edge.firmware_bridge.emulated import EmulatedRuns, run_emulated
-from vpr_edge.firmware_bridge.golden import Oracle, random_inputs
 
 INPUTS = int(os.environ.get("VPR_EDGE_INPUTS", "2"))
 

@@ -12,11 +12,11 @@ import pytest
 
 from tests.firmware_bridge.conftest import OUR_NETWORKS
 from tests.firmware_bridge.photographs import photographs
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.golden import Oracle, golden_vectors, random_inputs
-from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, NativeModel
-from vpr_edge.firmware_bridge.program import run_reference
-from vpr_edge.firmware_bridge.project import write_project
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.golden import Oracle, golden_vectors, random_inputs
+from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
+from vpr_edge.firmware_bridge.compile.project import write_project
+from vpr_edge.firmware_bridge.operators.shared.program import run_reference
 
 MODELS = ("ic", "vww", "nano-int8", *OUR_NETWORKS)
 INPUTS = 100

@@ -17,7 +17,7 @@ from tests.firmware_bridge.operators.test_convolution import random_convolution
 from vpr_edge.errors import OutputError
 from vpr_edge.export.c_source import c_name, write_c_source, write_firmware
 from vpr_edge.export.package import export
-from vpr_edge.firmware_bridge.host import WARNINGS
+from vpr_edge.firmware_bridge.compile.host import WARNINGS
 from vpr_edge.firmware_bridge.packages.package import Package
 from vpr_edge.models.checkpoint import find_checkpoint
 

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 from tests.firmware_bridge.random_graphs import RandomGraph, random_graph
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.emit import Emitter
-from vpr_edge.firmware_bridge.golden import Arrays, Oracle, Vector, random_inputs
-from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, build_library, host_compiler
-from vpr_edge.firmware_bridge.importer import import_tflite
-from vpr_edge.firmware_bridge.order import ALIGNMENT
-from vpr_edge.firmware_bridge.plan import Plan
-from vpr_edge.firmware_bridge.program import run_reference
-from vpr_edge.firmware_bridge.project import RUNTIME, write_project
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.emit import Emitter
+from vpr_edge.firmware_bridge.compile.golden import Arrays, Oracle, Vector, random_inputs
+from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, build_library, host_compiler
+from vpr_edge.firmware_bridge.compile.importer import import_tflite
+from vpr_edge.firmware_bridge.compile.order import ALIGNMENT
+from vpr_edge.firmware_bridge.compile.plan import Plan
+from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
+from vpr_edge.firmware_bridge.operators.shared.program import run_reference
 
 GRAPHS = int(os.environ.get("VPR_EDGE_GRAPHS", "100"))
 FIRST = int(os.environ.get("VPR_EDGE_FIRST_GRAPH", "0"))

@@ -29,8 +29,8 @@ from tests.quantize.networks import (
 from tests.quantize.networks import attentive_graph as attentive
 from vpr_edge.errors import CheckpointError, DataError
 from vpr_edge.export.onnx import write_onnx
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.host import NativeModel
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.host import NativeModel
 from vpr_edge.models.clusters import with_clusters
 from vpr_edge.models.graph import GraphBuilder, Node
 from vpr_edge.models.network import Network
@@ -41,7 +41,7 @@ from vpr_edge.quantize.fake import to_int8_model
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.model import Affine
 from vpr_edge.quantize.passes import compute
-from vpr_edge.quantize.runtimes import run_litert, run_tflm
+from vpr_edge.runtimes.integers import run_litert, run_tflm
 
 LEARNED_GEM = replace(UNSHUFFLED, name="tiny-learned", learned_power=True)
 CONFIGS = (GHOST, PROJECTED, ATTENTION, LEARNED_GEM)

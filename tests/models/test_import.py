@@ -9,8 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from tests.models.nano_vs_slam_original import Original
-from vpr_edge.benchmarks.evaluate import detector, segmenter
-from vpr_edge.benchmarks.runtimes import open_runtime
+from vpr_edge.benchmarks.tasks.evaluate import detector, segmenter
 from vpr_edge.cli import cli
 from vpr_edge.errors import CheckpointError, ModelError
 from vpr_edge.export.onnx import output_transforms
@@ -19,6 +18,7 @@ from vpr_edge.models.import_nano_vs_slam import import_nano_vs_slam
 from vpr_edge.models.import_state import read_state
 from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import ZOO, network_config, resized
+from vpr_edge.runtimes.choose import open_runtime
 
 SIZE = (64, 96)
 ODD_SIZE = (56, 88)

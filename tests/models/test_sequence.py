@@ -11,9 +11,8 @@ from torch.nn import functional
 
 from vpr_edge.errors import CheckpointError, DataError
 from vpr_edge.export.tflite_lstm import write_lstm_tflite
-from vpr_edge.export.tflite_read import read_metadata
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.host import NativeModel
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.host import NativeModel
 from vpr_edge.models.sequence import (
     SequenceConfig,
     SequenceNetwork,
@@ -22,6 +21,7 @@ from vpr_edge.models.sequence import (
 )
 from vpr_edge.places.search import best
 from vpr_edge.quantize.fake_lstm import FakeQuantLstm
+from vpr_edge.tflite.read import read_metadata
 from vpr_edge.training.sequences import DrivePair, SequenceRecipe, fit_sequences
 
 CONFIG = SequenceConfig(descriptor=20, positions=2, hidden=16, length=6)

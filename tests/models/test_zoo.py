@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from tests.firmware_bridge.conftest import OUR_NETWORKS
 from tests.quantize.networks import exported
 from vpr_edge.errors import CheckpointError
-from vpr_edge.export.tflite_read import read_tflite
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.golden import Oracle
-from vpr_edge.firmware_bridge.host import NativeModel
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.golden import Oracle
+from vpr_edge.firmware_bridge.compile.host import NativeModel
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import ZOO, build_graph, network_config, resized
@@ -28,6 +27,7 @@ from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.quantize.post_training import post_training
+from vpr_edge.tflite.read import read_tflite
 
 FIT = Preprocessing(24, 32)
 FLAGS = ("-std=c99", "-O0", "-ffp-contract=off")

@@ -9,19 +9,19 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from tests.firmware_bridge.c_functions import build, pointer
-from vpr_edge.benchmarks.places import recall_at
-from vpr_edge.benchmarks.runtime import dequantized
-from vpr_edge.benchmarks.runtime_files import Tflm
+from vpr_edge.benchmarks.tasks.places import recall_at
 from vpr_edge.datasets.corridor import load_corridor
 from vpr_edge.errors import DataError, OutputError
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
-from vpr_edge.firmware_bridge.decode_place import PlaceTransform
+from vpr_edge.firmware_bridge.vision.decode_place import PlaceTransform
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.places.describe import place_vector
 from vpr_edge.places.device_map import DeviceMap, build_device_map, write_device_map
 from vpr_edge.places.search import rank
 from vpr_edge.quantize.model import Affine, Int8Model
+from vpr_edge.runtimes.files import Tflm
+from vpr_edge.runtimes.runtime import dequantized
 
 SEARCH = """
 #include "vpr_place_map.h"

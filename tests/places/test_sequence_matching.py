@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vpr_edge.benchmarks.places import evaluate_sequences, hog_descriptor
+from vpr_edge.benchmarks.tasks.places import evaluate_sequences, hog_descriptor
 from vpr_edge.datasets.images import Images
 from vpr_edge.datasets.nordland import load_nordland
 from vpr_edge.datasets.place_set import PlaceSet, as_positives

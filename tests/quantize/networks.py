@@ -12,7 +12,6 @@ from tflite_micro.python.tflite_micro import runtime
 
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
-from vpr_edge.export.tflite_read import read_tflite
 from vpr_edge.models.attention import self_attention
 from vpr_edge.models.graph import Graph, GraphBuilder
 from vpr_edge.models.heads import Features, place_head
@@ -22,6 +21,7 @@ from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.calibrate import calibrate
 from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.quantize.model import Int8Model
+from vpr_edge.tflite.read import read_tflite
 
 HEIGHT, WIDTH = 40, 56
 FIT = Preprocessing(HEIGHT, WIDTH)

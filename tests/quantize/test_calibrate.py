@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.quantize.networks import CONVAP, FIT, images, random_network, tensor
+from vpr_edge.arithmetic.integers import affine_from_range
 from vpr_edge.errors import DataError
 from vpr_edge.models.zoo import build_graph
-from vpr_edge.quantize.arithmetic import affine_from_range
 from vpr_edge.quantize.calibrate import BINS, best_affine, calibrate
 from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.quantize.sensitivity import layer_errors

@@ -20,7 +20,7 @@ from vpr_edge.models.checkpoint import load_checkpoint, shipped_checkpoints
 from vpr_edge.preprocessing import read_image
 from vpr_edge.quantize.integer import FLOAT32_EXACT, IntegerNetwork, convolve
 from vpr_edge.quantize.model import Int8Model
-from vpr_edge.quantize.runtimes import run_tflm
+from vpr_edge.runtimes.integers import run_tflm
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -15,7 +15,7 @@ from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.quantize.post_training import post_training
-from vpr_edge.training.quantization import qat_recipe
+from vpr_edge.workflows.quantize import qat_recipe
 
 
 def symmetric(config: NetworkConfig) -> FakeQuantNetwork:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.tiny import TINY, tiny_data
-from vpr_edge.benchmarks.segmentation import confusion, iou_of, predicted_labels
+from vpr_edge.benchmarks.tasks.segmentation import confusion, iou_of, predicted_labels
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.models.network import Network

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from vpr_edge.datasets.town import TownConfig, render_town
+from vpr_edge.datasets.town.rendered import TownConfig, render_town
 from vpr_edge.models.zoo import network_config
 from vpr_edge.training.batches import Data
 from vpr_edge.training.data import load_data

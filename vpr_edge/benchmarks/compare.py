@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vpr_edge.benchmarks.latency import STABLE
+from vpr_edge.benchmarks.devices.latency import STABLE
 from vpr_edge.benchmarks.results import Results
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError

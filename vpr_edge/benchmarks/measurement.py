@@ -9,20 +9,20 @@ from functools import partial
 from pathlib import Path
 
 from vpr_edge import __version__
-from vpr_edge.benchmarks.boards import predicted_rows
-from vpr_edge.benchmarks.diagnose import diagnose_artefact
-from vpr_edge.benchmarks.evaluate import evaluate
-from vpr_edge.benchmarks.host import Job, bench_jobs
-from vpr_edge.benchmarks.host_worker import PICTURE
-from vpr_edge.benchmarks.jetson import bench_jetson
-from vpr_edge.benchmarks.latency import Protocol
-from vpr_edge.benchmarks.mcu import bench_mcu
-from vpr_edge.benchmarks.processors import machine
+from vpr_edge.benchmarks.devices.boards import predicted_rows
+from vpr_edge.benchmarks.devices.host import Job, bench_jobs
+from vpr_edge.benchmarks.devices.host_worker import PICTURE
+from vpr_edge.benchmarks.devices.jetson import bench_jetson
+from vpr_edge.benchmarks.devices.latency import Protocol
+from vpr_edge.benchmarks.devices.mcu import bench_mcu
+from vpr_edge.benchmarks.devices.processors import machine
+from vpr_edge.benchmarks.devices.serial.board import bench_serial
+from vpr_edge.benchmarks.diagnosis.diagnose import diagnose_artefact
 from vpr_edge.benchmarks.results import Facts, Measured, Run
-from vpr_edge.benchmarks.runtimes import RUNTIMES, missing, open_runtime
-from vpr_edge.benchmarks.serial_board import bench_serial
 from vpr_edge.benchmarks.static import static_rows
+from vpr_edge.benchmarks.tasks.evaluate import evaluate
 from vpr_edge.errors import ModelError, VprEdgeError
+from vpr_edge.runtimes.choose import RUNTIMES, missing, open_runtime
 
 Report = Callable[[int, int], None]
 Bar = Callable[[str], AbstractContextManager[Report]]

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vpr_edge.benchmarks.diagnosis import Diagnosis
+from vpr_edge.benchmarks.diagnosis.diagnosis import Diagnosis
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError, ToolMissingError
 from vpr_edge.files import atomic_file, write_json

@@ -10,8 +10,8 @@ from google.protobuf.message import DecodeError
 
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import ModelError
-from vpr_edge.export.tflite_read import TfliteFile, TfliteOperator, op_list, read_tflite
 from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.tflite.read import TfliteFile, TfliteOperator, op_list, read_tflite
 
 Shape = tuple[int, ...]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpr_edge.datasets import corridor, sped, town
+from vpr_edge.datasets import corridor, sped
 from vpr_edge.datasets.camvid import load_camvid
 from vpr_edge.datasets.images import Images, find_images
 from vpr_edge.datasets.nordland import PARTS, Direction, load_nordland
@@ -13,6 +13,7 @@ from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.segmentation_set import Labels, SegmentationSet
 from vpr_edge.datasets.tower import load_tower
+from vpr_edge.datasets.town import rendered as town
 from vpr_edge.datasets.utm import load_utm
 from vpr_edge.errors import DataError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vpr_edge import __version__
 from vpr_edge.errors import ModelError, OutputError
-from vpr_edge.export.tflite_read import TfliteFile, TfliteTensor, read_tflite
 from vpr_edge.files import atomic_file, sha256
+from vpr_edge.tflite.read import TfliteFile, TfliteTensor, read_tflite
 
 BYTES_A_LINE = 16
 

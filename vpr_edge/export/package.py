@@ -16,12 +16,12 @@ from vpr_edge.export.onnx import OPSET, output_transforms, write_onnx, write_qdq
 from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
 from vpr_edge.export.tensorrt import read_onnx, write_tensorrt
 from vpr_edge.export.tflite import write_tflite
-from vpr_edge.export.tflite_read import op_list
+from vpr_edge.export.tflm_package import write_tflm
 from vpr_edge.files import atomic_folder, sha256, write_json
-from vpr_edge.firmware_bridge.tflm import write_tflm
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.graph import Node
 from vpr_edge.quantize.model import Int8Model
+from vpr_edge.tflite.read import op_list
 
 TARGETS = ("onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware", "tensorrt")
 # What can be made of anyone's TFLite file too.

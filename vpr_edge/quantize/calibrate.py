@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vpr_edge.arithmetic.integers import INT8_MAX, SMALLEST_SCALE, affine_from_range
 from vpr_edge.errors import DataError
-from vpr_edge.quantize.arithmetic import INT8_MAX, SMALLEST_SCALE, affine_from_range
 from vpr_edge.quantize.fake import FakeQuantConvolution, FakeQuantNetwork, producers
 from vpr_edge.quantize.gem import even_out
 from vpr_edge.quantize.model import Affine

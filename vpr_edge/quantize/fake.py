@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vpr_edge.arithmetic.integers import SMALLEST_SCALE
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Graph, Node
 from vpr_edge.models.network import Constants, Convolution, Network, activate, rearrange
 from vpr_edge.models.zoo import NetworkConfig
 from vpr_edge.preprocessing import Preprocessing
-from vpr_edge.quantize.arithmetic import SMALLEST_SCALE
 from vpr_edge.quantize.even import even_channels
 from vpr_edge.quantize.gem import find_gem, with_cubes
 from vpr_edge.quantize.model import Affine, Int8Layer, Int8Model

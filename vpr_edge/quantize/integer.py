@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
-from vpr_edge.models.network import pad_same, rearrange
-from vpr_edge.quantize.arithmetic import (
+from vpr_edge.arithmetic.integers import (
     Multiplier,
     Rounding,
     activation_range,
@@ -28,6 +26,8 @@ from vpr_edge.quantize.arithmetic import (
     quantize_multiplier,
     round_average,
 )
+from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
+from vpr_edge.models.network import pad_same, rearrange
 from vpr_edge.quantize.functions import fixed_function
 from vpr_edge.quantize.model import Affine, Int8Model
 

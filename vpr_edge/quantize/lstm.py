@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.integers import INT8_MAX, INT8_MIN, matmul_multiplier
 from vpr_edge.firmware_bridge.operators.lstm import (
     GATE_SCALE,
     GATES,
@@ -19,7 +20,6 @@ from vpr_edge.firmware_bridge.operators.lstm import (
     cell_products,
     recur,
 )
-from vpr_edge.quantize.arithmetic import INT8_MAX, INT8_MIN, matmul_multiplier
 from vpr_edge.quantize.model import Affine
 
 

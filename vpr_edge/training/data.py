@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from vpr_edge.datasets.town import TownSplit, default_cache, load_split, render_town
+from vpr_edge.datasets.town.rendered import TownSplit, default_cache, load_split, render_town
 from vpr_edge.errors import DataError
 from vpr_edge.models.config import NetworkConfig
 from vpr_edge.preprocessing import Preprocessing

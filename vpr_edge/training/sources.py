@@ -19,7 +19,7 @@ from vpr_edge.datasets.nordland import load_nordland
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.segmentation_set import IGNORE, Labels
 from vpr_edge.datasets.tower import load_tower
-from vpr_edge.datasets.town import TownSplit, positives
+from vpr_edge.datasets.town.rendered import TownSplit, positives
 from vpr_edge.errors import DataError
 from vpr_edge.preprocessing import Preprocessing, read_image
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr_edge.benchmarks.segmentation import confusion, iou_of
+from vpr_edge.benchmarks.tasks.segmentation import confusion, iou_of
 from vpr_edge.errors import CheckpointError, DataError
 from vpr_edge.models.config import NetworkConfig
 from vpr_edge.places.search import rank

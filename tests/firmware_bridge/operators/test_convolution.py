@@ -8,11 +8,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.errors import ModelError
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.golden import Oracle, random_inputs
-from vpr_edge.firmware_bridge.host import FLAGS, WARNINGS, NativeModel
-from vpr_edge.firmware_bridge.importer import import_tflite
-from vpr_edge.firmware_bridge.program import run_reference
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.golden import Oracle, random_inputs
+from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
+from vpr_edge.firmware_bridge.compile.importer import import_tflite
+from vpr_edge.firmware_bridge.operators.shared.program import run_reference
 
 ACTIVATIONS = (
     schema.ActivationFunctionType.NONE,

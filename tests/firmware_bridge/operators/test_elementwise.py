@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_input import keep_from_float_refusal
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.importer import import_tflite
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.importer import import_tflite
 
 OPTIONS = {
     "ADD": schema.AddOptionsT,

@@ -7,9 +7,9 @@ import pytest
 
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_input import EVERY_INT8, SHAPE, one_input
-from vpr_edge.firmware_bridge.floats import LIBRARY_ULPS
-from vpr_edge.firmware_bridge.importer import import_tflite
+from vpr_edge.firmware_bridge.compile.importer import import_tflite
 from vpr_edge.firmware_bridge.operators import REGISTRY
+from vpr_edge.firmware_bridge.operators.shared.floats import LIBRARY_ULPS
 
 EXACT = ("ABS", "NEG", "SQRT", "RSQRT", "SQUARE")
 LIBRARY = ("EXP", "LOG")

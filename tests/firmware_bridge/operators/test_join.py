@@ -12,7 +12,7 @@ from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_input import keep_from_float_refusal
 from tests.firmware_bridge.operators.one_move import parameters, random_shape
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
-from vpr_edge.firmware_bridge.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
 
 CODES = ("CONCATENATION", "PACK")
 TYPES = ("int8", "int16", "int32", "float32")

@@ -10,9 +10,9 @@ from tflite_micro.python.tflite_micro import runtime
 
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.golden import random_inputs
-from vpr_edge.firmware_bridge.host import NativeModel
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.golden import random_inputs
+from vpr_edge.firmware_bridge.compile.host import NativeModel
 
 TANH = schema.ActivationFunctionType.TANH
 HIDDEN, CELL = 18, 19

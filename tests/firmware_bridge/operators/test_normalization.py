@@ -12,7 +12,7 @@ from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.c_functions import build
 from tests.firmware_bridge.operators.one_input import keep_from_float_refusal
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
-from vpr_edge.firmware_bridge.fixed_point import inverse_square_root
+from vpr_edge.arithmetic.fixed_point import inverse_square_root
 
 
 def random_normalization(rng: np.random.Generator, path: Path, dtype: str = "int8") -> Path:

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
-from vpr_edge.firmware_bridge.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
 
 CODES = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
 

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_input import EVERY_INT8, SHAPE, one_input
-from vpr_edge.firmware_bridge.importer import import_tflite
+from vpr_edge.firmware_bridge.compile.importer import import_tflite
 from vpr_edge.firmware_bridge.operators.quantization import PAIRS
 
 LIMITS = {"int8": (-128, 128), "uint8": (0, 256), "int16": (-32768, 32768)}

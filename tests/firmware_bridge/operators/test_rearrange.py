@@ -9,9 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_move import one_move, random_shape
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.importer import import_tflite
-from vpr_edge.firmware_bridge.operators.rearrangement import Rearrangement
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.importer import import_tflite
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import Rearrangement
 
 TYPES = {
     "TRANSPOSE": ("int8", "int16", "float32"),

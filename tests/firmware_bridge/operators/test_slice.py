@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_move import one_move, random_shape
-from vpr_edge.firmware_bridge.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
 
 TYPES = ("int8", "int16", "int32", "float32")
 CODES = ("SLICE", "STRIDED_SLICE")

@@ -10,10 +10,10 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_input import keep_from_float_refusal
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.golden import random_inputs
-from vpr_edge.firmware_bridge.host import NativeModel
-from vpr_edge.firmware_bridge.program import run_reference
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.golden import random_inputs
+from vpr_edge.firmware_bridge.compile.host import NativeModel
+from vpr_edge.firmware_bridge.operators.shared.program import run_reference
 
 OUTPUTS: dict[str, dict[str, Any]] = {
     "int8": {"scale": 1 / 256, "zero_point": -128},

@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_move import one_move
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
-from vpr_edge.firmware_bridge.compiler import compile_model
-from vpr_edge.firmware_bridge.emit import Emitter
+from vpr_edge.firmware_bridge.compile.compiler import compile_model
+from vpr_edge.firmware_bridge.compile.emit import Emitter
 
 MODELS: dict[str, dict[str, Any]] = {
     "RESHAPE": {"results": [(2, 6, 5)], "constants": [[2, -1, 5]]},

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from vpr_edge.benchmarks.keypoint_sources import decode_keypoints
+from vpr_edge.benchmarks.tasks.keypoint_sources import decode_keypoints
 from vpr_edge.training.losses.keypoints import as_whole_reach, keypoint_positions
 
 

@@ -17,8 +17,8 @@ from vpr_edge.firmware_bridge.cmsis_nn.dense import FullyConnectedCall
 from vpr_edge.firmware_bridge.cmsis_nn.elementwise import AddCall, MulCall
 from vpr_edge.firmware_bridge.cmsis_nn.pool import AveragePoolCall, MaxPoolCall
 from vpr_edge.firmware_bridge.cmsis_nn.softmax import SoftmaxCall
-from vpr_edge.firmware_bridge.operator import Operator
-from vpr_edge.firmware_bridge.program import Program
+from vpr_edge.firmware_bridge.operators.shared.operator import Operator
+from vpr_edge.firmware_bridge.operators.shared.program import Program
 
 CALLS: dict[str, type[Call]] = {
     call.code: call

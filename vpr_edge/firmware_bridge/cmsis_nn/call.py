@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Parameter, c_struct
-from vpr_edge.firmware_bridge.requantize import Range
-from vpr_edge.firmware_bridge.window import Pair
+from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, Operator, Parameter, c_struct
+from vpr_edge.firmware_bridge.operators.shared.requantize import Range
+from vpr_edge.firmware_bridge.operators.shared.window import Pair
 
 HEADER = "vpr_cmsis_nn.h"
 # Helium loads four channels' constants at once, whether or not there are four left.

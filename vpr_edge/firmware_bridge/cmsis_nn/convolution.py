@@ -16,13 +16,19 @@ from vpr_edge.firmware_bridge.cmsis_nn.call import (
     tile,
     whole_lanes,
 )
-from vpr_edge.firmware_bridge.operator import Constant, Kernel, Scratch, c_struct, parameters
 from vpr_edge.firmware_bridge.operators.convolution import (
     Convolution,
     DepthwiseConvolution,
     WindowedWeights,
 )
-from vpr_edge.firmware_bridge.window import Window
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Constant,
+    Kernel,
+    Scratch,
+    c_struct,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.window import Window
 
 # CMSIS-NN counts in 16 bits: sizes and coordinates signed, the taps of a filter unsigned.
 LARGEST_SIZE, MOST_TAPS = (1 << 15) - 1, (1 << 16) - 1

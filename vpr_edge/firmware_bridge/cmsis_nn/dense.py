@@ -10,8 +10,14 @@ from vpr_edge.firmware_bridge.cmsis_nn.call import (
     library_kernel,
     whole_lanes,
 )
-from vpr_edge.firmware_bridge.operator import Constant, Kernel, Parameter, c_struct, parameters
 from vpr_edge.firmware_bridge.operators.dense import FullyConnected
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Constant,
+    Kernel,
+    Parameter,
+    c_struct,
+    parameters,
+)
 
 
 class FullyConnectedCall(Call, FullyConnected):

@@ -2,10 +2,10 @@
 
 from math import prod
 
+from vpr_edge.arithmetic.integers import ADD_LEFT_SHIFT
 from vpr_edge.firmware_bridge.cmsis_nn.call import Call, library_kernel
-from vpr_edge.firmware_bridge.operator import Kernel, parameters
 from vpr_edge.firmware_bridge.operators.elementwise import Add, Binary, Mul, Product, Sum
-from vpr_edge.quantize.arithmetic import ADD_LEFT_SHIFT
+from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, parameters
 
 
 class BinaryCall(Call, Binary):

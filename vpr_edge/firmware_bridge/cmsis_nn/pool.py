@@ -11,8 +11,8 @@ from vpr_edge.firmware_bridge.cmsis_nn.call import (
     library_kernel,
     tile,
 )
-from vpr_edge.firmware_bridge.operator import Kernel, Scratch, c_struct, parameters
 from vpr_edge.firmware_bridge.operators.pool import AveragePool, MaxPool, Pool
+from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, Scratch, c_struct, parameters
 
 
 class PoolCall(Call, Pool):

@@ -14,7 +14,7 @@ from typing import Any
 
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.files import atomic_file
-from vpr_edge.firmware_bridge.host import host_compiler
+from vpr_edge.firmware_bridge.compile.host import host_compiler
 
 SOURCE = Path(__file__).with_name("block_counter.c")
 _MARKS = 4096

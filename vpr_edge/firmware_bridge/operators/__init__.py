@@ -1,6 +1,5 @@
 """The operators that the compiler knows, one class each; `REGISTRY` finds them by builtin name."""
 
-from vpr_edge.firmware_bridge.operator import Operator
 from vpr_edge.firmware_bridge.operators.activations import (
     HardSwish,
     LeakyRelu,
@@ -26,6 +25,7 @@ from vpr_edge.firmware_bridge.operators.quantization import Dequantize, Quantize
 from vpr_edge.firmware_bridge.operators.rearrange import DepthToSpace, SpaceToDepth, Transpose
 from vpr_edge.firmware_bridge.operators.resize import ResizeBilinear, ResizeNearest
 from vpr_edge.firmware_bridge.operators.shape import Shape
+from vpr_edge.firmware_bridge.operators.shared.operator import Operator
 from vpr_edge.firmware_bridge.operators.slice import Slice, StridedSlice
 from vpr_edge.firmware_bridge.operators.softmax import LogSoftmax, Softmax
 from vpr_edge.firmware_bridge.operators.split import Split, SplitV, Unpack

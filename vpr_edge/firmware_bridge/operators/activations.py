@@ -8,10 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.fixed_point import high_mul, logistic, shift_left, shift_right, tanh
-from vpr_edge.firmware_bridge.floats import FloatFunction, FloatPair
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import Values, c_struct
+from vpr_edge.arithmetic.fixed_point import high_mul, logistic, shift_left, shift_right, tanh
+from vpr_edge.arithmetic.integers import Multiplier, multiply, quantize_multiplier
 from vpr_edge.firmware_bridge.operators.elementwise import (
     LARGEST_PRODUCT_SHIFT,
     Arithmetic,
@@ -20,9 +18,11 @@ from vpr_edge.firmware_bridge.operators.elementwise import (
     refuse_scales,
     same_parameters,
 )
-from vpr_edge.firmware_bridge.operators.unary import INT8, Table, Unary, table
-from vpr_edge.firmware_bridge.requantize import Range
-from vpr_edge.quantize.arithmetic import Multiplier, multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.shared.floats import FloatFunction, FloatPair
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import Values, c_struct
+from vpr_edge.firmware_bridge.operators.shared.requantize import Range
+from vpr_edge.firmware_bridge.operators.shared.unary import INT8, Table, Unary, table
 
 # The largest left shift of a difference of two int8 values that int32 holds.
 LARGEST_DIFFERENCE_SHIFT = 22

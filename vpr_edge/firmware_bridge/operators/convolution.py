@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import (
     Constant,
     Kernel,
     Operator,
@@ -17,18 +17,18 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
-from vpr_edge.firmware_bridge.pointwise import (
+from vpr_edge.firmware_bridge.operators.shared.pointwise import (
     SCRATCH,
     channel_constants,
     packed_depth,
     pointwise_kernel,
 )
-from vpr_edge.firmware_bridge.requantize import (
+from vpr_edge.firmware_bridge.operators.shared.requantize import (
     Requantization,
     channel_requantization,
     settle,
 )
-from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
+from vpr_edge.firmware_bridge.operators.shared.window import Window, batch_of_one, read_window
 
 # Bytes of a layer's weights, groups spread out: more than any microcontroller's flash.
 LARGEST_WEIGHTS = 1 << 26

@@ -7,17 +7,21 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values
-from vpr_edge.firmware_bridge.pointwise import SCRATCH, packed_depth, pointwise_kernel
-from vpr_edge.firmware_bridge.requantize import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, Operator, Values
+from vpr_edge.firmware_bridge.operators.shared.pointwise import (
+    SCRATCH,
+    packed_depth,
+    pointwise_kernel,
+)
+from vpr_edge.firmware_bridge.operators.shared.requantize import (
     Requantization,
     channel_requantization,
     make_requantization,
     product_multiplier,
     settle,
 )
-from vpr_edge.firmware_bridge.window import Window
+from vpr_edge.firmware_bridge.operators.shared.window import Window
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,7 @@ from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
-from vpr_edge.errors import ModelError
-from vpr_edge.firmware_bridge.broadcast import Broadcast, read_broadcast
-from vpr_edge.firmware_bridge.floats import FloatPair, float_range
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
-from vpr_edge.firmware_bridge.requantize import Range, fused_range
-from vpr_edge.quantize.arithmetic import (
+from vpr_edge.arithmetic.integers import (
     ADD_LEFT_SHIFT,
     Multiplier,
     add_parameters,
@@ -20,6 +14,18 @@ from vpr_edge.quantize.arithmetic import (
     output_multiplier,
     quantize_multiplier,
 )
+from vpr_edge.errors import ModelError
+from vpr_edge.firmware_bridge.operators.shared.broadcast import Broadcast, read_broadcast
+from vpr_edge.firmware_bridge.operators.shared.floats import FloatPair, float_range
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Kernel,
+    Operator,
+    Values,
+    c_struct,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.requantize import Range, fused_range
 
 # The largest left shift of a product of two int8 differences that int32 holds.
 LARGEST_PRODUCT_SHIFT = 14

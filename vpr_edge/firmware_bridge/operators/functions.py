@@ -5,12 +5,12 @@ The float32 ones are what heads compute between DEQUANTIZE and their outputs.
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.fixed_point import inverse_square_root
-from vpr_edge.firmware_bridge.node import Node, Tensor
+from vpr_edge.arithmetic.fixed_point import inverse_square_root
+from vpr_edge.arithmetic.integers import multiply, quantize_multiplier
 from vpr_edge.firmware_bridge.operators.activations import ratio, rescaled
 from vpr_edge.firmware_bridge.operators.elementwise import refuse_scales
-from vpr_edge.firmware_bridge.operators.unary import INT8, Table, Unary, table
-from vpr_edge.quantize.arithmetic import multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.unary import INT8, Table, Unary, table
 
 # RSQRT keeps this many bits behind the point between its two factors.
 RSQRT_BITS = 20

@@ -7,9 +7,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import Constant, Kernel, Operator, Values, parameters
-from vpr_edge.firmware_bridge.operators.rearrangement import check_shape, read_axis
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Constant,
+    Kernel,
+    Operator,
+    Values,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import check_shape, read_axis
 
 
 @dataclass(frozen=True, eq=False)

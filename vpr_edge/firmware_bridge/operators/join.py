@@ -6,9 +6,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, parameters
-from vpr_edge.firmware_bridge.operators.rearrangement import check_shape, read_axis
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, Operator, Values, parameters
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import check_shape, read_axis
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import (
+from vpr_edge.arithmetic.integers import Multiplier, multiply, quantize_multiplier
+from vpr_edge.arithmetic.sigmoid_int16 import TABLE, Integers, logistic_int16, tanh_int16
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import (
     Constant,
     Kernel,
     Operator,
@@ -22,9 +24,10 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
-from vpr_edge.firmware_bridge.requantize import ACCUMULATOR_LIMIT, product_multiplier
-from vpr_edge.firmware_bridge.sigmoid_int16 import TABLE, Integers, logistic_int16, tanh_int16
-from vpr_edge.quantize.arithmetic import Multiplier, multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.shared.requantize import (
+    ACCUMULATOR_LIMIT,
+    product_multiplier,
+)
 
 GATES = ("input", "forget", "cell", "output")
 # Positions among the inputs.

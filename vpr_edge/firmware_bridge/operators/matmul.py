@@ -7,10 +7,20 @@ from typing import Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
-from vpr_edge.firmware_bridge.requantize import ACCUMULATOR_LIMIT, Range, product_multiplier
-from vpr_edge.quantize.arithmetic import Multiplier, multiply
+from vpr_edge.arithmetic.integers import Multiplier, multiply
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Kernel,
+    Operator,
+    Values,
+    c_struct,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.requantize import (
+    ACCUMULATOR_LIMIT,
+    Range,
+    product_multiplier,
+)
 
 # Loops over matrices that the C takes (VPR_MATMUL_BATCHES), as TFLM does.
 BATCH_AXES = 3

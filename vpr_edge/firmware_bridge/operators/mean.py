@@ -8,15 +8,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, parameters
-from vpr_edge.firmware_bridge.operators.rearrangement import (
+from vpr_edge.arithmetic.integers import Multiplier, mean_multiplier, multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, Operator, Values, parameters
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import (
     read_axis,
     read_integers,
     refuse_shape,
 )
-from vpr_edge.firmware_bridge.requantize import Range
-from vpr_edge.quantize.arithmetic import Multiplier, mean_multiplier, multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.shared.requantize import Range
 
 # Groups of neighbouring axes that the C takes (VPR_REDUCE_LOOPS in vpr_reduce.h).
 GROUPS = 3

@@ -7,11 +7,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.fixed_point import inverse_square_root
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
-from vpr_edge.firmware_bridge.operators.rearrangement import check_rank, check_shape
-from vpr_edge.quantize.arithmetic import multiply
+from vpr_edge.arithmetic.fixed_point import inverse_square_root
+from vpr_edge.arithmetic.integers import multiply
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Kernel,
+    Operator,
+    Values,
+    c_struct,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import check_rank, check_shape
 
 # The int8 output has the scale 2^-7.
 OUTPUT_BITS = 7

@@ -7,14 +7,20 @@ from typing import Any, Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import Constant, Kernel, Operator, Values, parameters
-from vpr_edge.firmware_bridge.operators.rearrangement import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Constant,
+    Kernel,
+    Operator,
+    Values,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import (
     check_rank,
     check_shape,
     read_integers,
 )
-from vpr_edge.firmware_bridge.strided import StridedCopy, strided_copy
+from vpr_edge.firmware_bridge.operators.shared.strided import StridedCopy, strided_copy
 
 
 @dataclass(frozen=True, eq=False)

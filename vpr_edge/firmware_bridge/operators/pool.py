@@ -7,10 +7,16 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import Kernel, Operator, Values, c_struct, parameters
-from vpr_edge.firmware_bridge.requantize import Range, fused_range
-from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Kernel,
+    Operator,
+    Values,
+    c_struct,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.requantize import Range, fused_range
+from vpr_edge.firmware_bridge.operators.shared.window import Window, batch_of_one, read_window
 
 # As far as TFLM lets the scales of input and output differ.
 SCALE_TOLERANCE = 1e-6

@@ -6,9 +6,15 @@ from typing import Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.floats import c_float
-from vpr_edge.firmware_bridge.node import Node, integer_limits
-from vpr_edge.firmware_bridge.operator import (
+from vpr_edge.arithmetic.integers import Multiplier, multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.elementwise import (
+    LARGEST_PRODUCT_SHIFT,
+    c_factor,
+    refuse_scales,
+)
+from vpr_edge.firmware_bridge.operators.shared.floats import c_float
+from vpr_edge.firmware_bridge.operators.shared.node import Node, integer_limits
+from vpr_edge.firmware_bridge.operators.shared.operator import (
     Constant,
     Kernel,
     Operator,
@@ -16,14 +22,8 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
-from vpr_edge.firmware_bridge.operators.elementwise import (
-    LARGEST_PRODUCT_SHIFT,
-    c_factor,
-    refuse_scales,
-)
-from vpr_edge.firmware_bridge.operators.unary import INT8, TABLE_BODY, same_shape
-from vpr_edge.firmware_bridge.requantize import Range
-from vpr_edge.quantize.arithmetic import Multiplier, multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.shared.requantize import Range
+from vpr_edge.firmware_bridge.operators.shared.unary import INT8, TABLE_BODY, same_shape
 from vpr_edge.quantize.model import Affine
 
 # Number types by the suffix of the kernels' names, with their C types.

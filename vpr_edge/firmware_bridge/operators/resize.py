@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import (
     Constant,
     Kernel,
     Operator,
@@ -16,8 +16,8 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
-from vpr_edge.firmware_bridge.operators.rearrangement import check_shape, read_integers
-from vpr_edge.firmware_bridge.window import Pair, batch_of_one
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import check_shape, read_integers
+from vpr_edge.firmware_bridge.operators.shared.window import Pair, batch_of_one
 
 # RESIZE_BILINEAR's coordinates have this many fractional bits.
 FRACTION_BITS = 10

@@ -4,9 +4,15 @@ from typing import Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import Constant, Kernel, Operator, Values, parameters
-from vpr_edge.firmware_bridge.operators.rearrangement import check_shape
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Constant,
+    Kernel,
+    Operator,
+    Values,
+    parameters,
+)
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import check_shape
 
 
 class Shape(Operator):

@@ -2,8 +2,8 @@
 
 from typing import Self
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operators.rearrangement import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import (
     Rearrangement,
     check_rank,
     check_shape,

@@ -15,15 +15,16 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.fixed_point import (
+from vpr_edge.arithmetic.fixed_point import (
     exp_negative,
     high_mul,
     one_over_one_plus,
     shift_right,
 )
-from vpr_edge.firmware_bridge.floats import FUNCTIONS, Floats, c_float
-from vpr_edge.firmware_bridge.node import Node, Tensor, integer_limits
-from vpr_edge.firmware_bridge.operator import (
+from vpr_edge.arithmetic.integers import multiply, quantize_multiplier
+from vpr_edge.firmware_bridge.operators.shared.floats import FUNCTIONS, Floats, c_float
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor, integer_limits
+from vpr_edge.firmware_bridge.operators.shared.operator import (
     Constant,
     Kernel,
     Operator,
@@ -31,7 +32,6 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
-from vpr_edge.quantize.arithmetic import multiply, quantize_multiplier
 
 # Integer bits of the scaled difference and of the sum of exponentials.
 DIFFERENCE_BITS, SUM_BITS = 5, 12

@@ -4,9 +4,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from vpr_edge.firmware_bridge.node import Node, Tensor
-from vpr_edge.firmware_bridge.operator import Values
-from vpr_edge.firmware_bridge.operators.rearrangement import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+from vpr_edge.firmware_bridge.operators.shared.operator import Values
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import (
     Rearrangement,
     check_shape,
     read_axis,

@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import (
     Constant,
     Kernel,
     Operator,
@@ -15,8 +15,12 @@ from vpr_edge.firmware_bridge.operator import (
     c_struct,
     parameters,
 )
-from vpr_edge.firmware_bridge.requantize import Requantization, channel_requantization, settle
-from vpr_edge.firmware_bridge.window import Window, batch_of_one, read_window
+from vpr_edge.firmware_bridge.operators.shared.requantize import (
+    Requantization,
+    channel_requantization,
+    settle,
+)
+from vpr_edge.firmware_bridge.operators.shared.window import Window, batch_of_one, read_window
 
 
 @dataclass(frozen=True, eq=False)

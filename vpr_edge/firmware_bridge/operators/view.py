@@ -4,9 +4,9 @@ from dataclasses import replace
 from math import prod
 from typing import Self
 
-from vpr_edge.firmware_bridge.node import Node
-from vpr_edge.firmware_bridge.operator import Values
-from vpr_edge.firmware_bridge.operators.rearrangement import (
+from vpr_edge.firmware_bridge.operators.shared.node import Node
+from vpr_edge.firmware_bridge.operators.shared.operator import Values
+from vpr_edge.firmware_bridge.operators.shared.rearrangement import (
     Rearrangement,
     check_shape,
     read_integers,

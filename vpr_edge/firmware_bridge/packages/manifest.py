@@ -8,9 +8,9 @@ from typing import Any
 
 from vpr_edge import __version__
 from vpr_edge.files import sha256
-from vpr_edge.firmware_bridge.emit import Emitter, Port
-from vpr_edge.firmware_bridge.order import ALIGNMENT
-from vpr_edge.firmware_bridge.plan import Plan
+from vpr_edge.firmware_bridge.compile.emit import Emitter, Port
+from vpr_edge.firmware_bridge.compile.order import ALIGNMENT
+from vpr_edge.firmware_bridge.compile.plan import Plan
 
 
 def manifest(

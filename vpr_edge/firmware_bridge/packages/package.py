@@ -20,7 +20,7 @@ from pathlib import Path
 
 from vpr_edge import __version__
 from vpr_edge.errors import OutputError
-from vpr_edge.firmware_bridge.emit import template_environment
+from vpr_edge.firmware_bridge.compile.emit import template_environment
 
 SOURCES = "src"
 # Arduino's and CMSIS-Pack's tools accept no more of Semantic Versioning than this.

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from vpr_edge.firmware_bridge import project
-from vpr_edge.firmware_bridge.decode_model import decoding_of
-from vpr_edge.firmware_bridge.decode_source import write_decode
+from vpr_edge.firmware_bridge.compile import project
+from vpr_edge.firmware_bridge.vision.decode_model import decoding_of
+from vpr_edge.firmware_bridge.vision.decode_source import write_decode
 
 INCLUDE = re.compile(r'#include "(vpr_\w+\.h)"')
 

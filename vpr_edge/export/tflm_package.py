@@ -1,0 +1,70 @@
+"""For users of TensorFlow Lite Micro: the model as a C array, its operators, its arena.
+
+The operators are registered by name in a `MicroMutableOpResolver` of exactly their number, so that
+no other kernel is linked in (TFLM's `micro_mutable_op_resolver.h`).
+"""
+
+from pathlib import Path
+
+from vpr_edge import __version__
+from vpr_edge.errors import ModelError
+from vpr_edge.export.c_array import write_c_array
+from vpr_edge.files import sha256
+from vpr_edge.firmware_bridge.compile.emit import template_environment
+from vpr_edge.runtimes.files import Tflm
+from vpr_edge.tflite.read import read_tflite
+
+# TFLM's methods are the builtins' names in camel case, but for these.
+_WORDS = {
+    "2D": "2D",
+    "ND": "Nd",
+    "LSTM": "LSTM",
+    "MATMUL": "MatMul",
+    "CUMSUM": "CumSum",
+    "PADV2": "PadV2",
+}
+
+
+def resolver_method(code: str) -> str:
+    """The method of `MicroMutableOpResolver` that adds a builtin, such as "AddConv2D"."""
+    return "Add" + "".join(_WORDS.get(word, word.capitalize()) for word in code.split("_"))
+
+
+def write_tflm(tflite_path: Path, folder: Path, name: str) -> list[Path]:
+    """Write the C array and `folder/name_tflm.h`, C++11 that adds the operators.
+
+    Args:
+        tflite_path: a TFLite file with quantised inputs and outputs.
+        folder: where; made if missing.
+        name: the array's C identifier.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ModelError: the file is missing or corrupt, or TFLM lacks an operator of it.
+        OutputError: `name` is no C identifier, or a file could not be written.
+    """
+    try:
+        arena_bytes = Tflm(tflite_path).arena_bytes()
+    except ModelError as error:
+        raise ModelError(
+            f"{tflite_path} does not run in TFLM, whose arena was to be measured; export it with "
+            "--target c, which needs no TFLM."
+        ) from error
+    header, source = write_c_array(tflite_path, folder, name)
+    codes = {operator.code for operator in read_tflite(tflite_path).operators}
+    resolver = folder / f"{name}_tflm.h"
+    resolver.write_text(
+        template_environment()
+        .get_template("tflm.h.j2")
+        .render(
+            name=name,
+            macro=name.upper(),
+            methods=[resolver_method(code) for code in sorted(codes)],
+            arena_bytes=arena_bytes,
+            sha256=sha256(tflite_path),
+            version=__version__,
+        )
+    )
+    return [header, source, resolver]

@@ -1,0 +1,137 @@
+"""Golden vectors: inputs and the outputs that TFLM gives for them, the oracle asked anew."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from vpr_edge.errors import ModelError
+from vpr_edge.firmware_bridge.operators.shared.node import Tensor
+from vpr_edge.firmware_bridge.operators.shared.program import Program, run_reference
+from vpr_edge.tflite.read import read_tflite
+
+ARENA_ROOM = 1 << 20
+Arrays = tuple[NDArray[Any], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """One run: the model's inputs, and its outputs."""
+
+    inputs: Arrays
+    outputs: Arrays
+
+
+class Oracle:
+    """TFLM's interpreter on a TFLite file."""
+
+    def __init__(self, path: Path) -> None:
+        """See the class.
+
+        Raises:
+            ModelError: TFLM refuses the file.
+        """
+        from tflite_micro.python.tflite_micro import runtime
+
+        file = read_tflite(path)
+        sizes = (prod(t.shape) * t.dtype.itemsize for t in file.tensors if t.values is None)
+        try:
+            self._interpreter = runtime.Interpreter.from_bytes(
+                path.read_bytes(), arena_size=2 * sum(sizes) + ARENA_ROOM
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{path} does not run in TFLM; convert it again.") from error
+        self._outputs = len(file.outputs)
+
+    def run(self, *inputs: NDArray[Any]) -> Arrays:
+        """The outputs; every run starts from reset variables."""
+        self._interpreter.reset()
+        for index, value in enumerate(inputs):
+            self._interpreter.set_input(value, index)
+        self._interpreter.invoke()
+        return tuple(self._interpreter.get_output(index).copy() for index in range(self._outputs))
+
+
+def oracle_outputs(path: Path, inputs: Sequence[Arrays]) -> list[Arrays]:
+    """TFLM's outputs for each run, from a process of its own: it aborts on some models.
+
+    Raises:
+        ModelError: TFLM refuses the file, or ends the process.
+    """
+    with tempfile.TemporaryDirectory(prefix="vpr-edge-oracle-") as scratch:
+        given, found = Path(scratch) / "inputs", Path(scratch) / "outputs"
+        _save(given, inputs)
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, str(path), str(given), str(found)],
+            capture_output=True,
+            check=False,
+        )
+        if not found.is_file():
+            last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+            raise ModelError(
+                f"{path} does not run in TFLM (exit status {done.returncode}, {last[:120]!r}), so "
+                "there is nothing to compare with; convert it again, or export with --golden 0."
+            )
+        return _load(found)
+
+
+def _save(path: Path, runs: Sequence[Arrays]) -> None:
+    named = {(r, i): array for r, run in enumerate(runs) for i, array in enumerate(run)}
+    save_file({f"{r} {i}": np.ascontiguousarray(array) for (r, i), array in named.items()}, path)
+
+
+def _load(path: Path) -> list[Arrays]:
+    runs: dict[int, dict[int, NDArray[Any]]] = {}
+    for name, array in load_file(path).items():
+        r, i = map(int, name.split())
+        runs.setdefault(r, {})[i] = array
+    return [tuple(runs[r][i] for i in sorted(runs[r])) for r in sorted(runs)]
+
+
+def golden_vectors(path: Path, program: Program, inputs: Sequence[Arrays]) -> list[Vector]:
+    """Run TFLM and the compiler's own reference; both must agree to the last bit.
+
+    Raises:
+        ModelError: they do not, or TFLM refuses the file.
+    """
+    vectors = []
+    computed = oracle_outputs(path, inputs) if inputs else []
+    for given, outputs in zip(inputs, computed, strict=True):
+        values = run_reference(program, *given)
+        for tensor, expected in zip(program.outputs, outputs, strict=True):
+            if values[tensor].tobytes() != expected.tobytes() and tensor.dtype != np.float32:
+                raise ModelError(
+                    f"{path}: the output '{tensor.name}' of the compiled model differs from TFLM; "
+                    "this is a fault in vpr-edge, please report it with the file."
+                )
+        vectors.append(Vector(given, outputs))
+    return vectors
+
+
+def random_inputs(program: Program, count: int, seed: int = 0) -> list[Arrays]:
+    """Inputs that cover each type's whole range (floats: standard normal), from a seed."""
+    generator = np.random.default_rng(seed)
+    return [tuple(_random(generator, tensor) for tensor in program.inputs) for _ in range(count)]
+
+
+def _random(generator: np.random.Generator, tensor: Tensor) -> NDArray[Any]:
+    if tensor.dtype == np.float32:
+        return generator.standard_normal(tensor.shape).astype(np.float32)
+    if tensor.dtype == np.bool_:
+        return generator.integers(0, 2, tensor.shape).astype(np.bool_)
+    limits = np.iinfo(tensor.dtype)
+    return generator.integers(limits.min, limits.max, tensor.shape, tensor.dtype, endpoint=True)
+
+
+if __name__ == "__main__":
+    _path, _given, _found = map(Path, sys.argv[1:])
+    _oracle = Oracle(_path)
+    _save(_found, [_oracle.run(*run) for run in _load(_given)])

@@ -1,0 +1,155 @@
+"""What every operator offers: type rules, buffer needs, C, and a numpy reference."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from numpy.typing import NDArray
+
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
+
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array that goes to the weights file, under a name within its layer."""
+
+    name: str
+    values: Values
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The layer's scratch memory in the arena."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """A parameter of a layer's C function and what the layer passes for it.
+
+    Attributes:
+        declaration: C, such as "const int8_t *input".
+        value: a tensor (its address), a constant, the scratch memory, or C text.
+    """
+
+    declaration: str
+    value: Tensor | Constant | Scratch | str
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """The C of one layer.
+
+    Layers whose declarations and body are the same text share one C function, so what is literal
+    in the body is a compile-time constant, and what differs between such layers is a parameter.
+
+    Attributes:
+        header: the runtime's file, such as "vpr_conv_s8.h".
+        stem: name of the function within the model, such as "conv_s8".
+        parameters: in order.
+        body: C statements that use the parameters' names.
+        fallible: whether the body returns an int, 0 when all went well; otherwise it returns
+            nothing.
+    """
+
+    header: str
+    stem: str
+    parameters: tuple[Parameter, ...]
+    body: str
+    fallible: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Operator(ABC):
+    """One layer, its types checked. Subclasses are frozen dataclasses with what the layer needs.
+
+    Attributes:
+        code: the TFLite builtin that the class compiles.
+        source_index: of the input that the layer is about.
+        node: the layer in the file.
+    """
+
+    code: ClassVar[str]
+    source_index: ClassVar[int] = 0
+    node: Node
+
+    @classmethod
+    @abstractmethod
+    def from_node(cls, node: Node) -> Self:
+        """Check shapes, types and quantisation parameters.
+
+        Raises:
+            ModelError: what is wrong, naming operator, layer and tensor.
+        """
+
+    @abstractmethod
+    def reference(self, *values: Values | None) -> tuple[Values, ...]:
+        """The outputs, bit for bit those of TFLM's reference kernel.
+
+        Args:
+            values: one array for each of the node's inputs, constants too; None where absent.
+        """
+
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """The layer's C."""
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the output is the first activation's bytes (RESHAPE), so that nothing runs."""
+        return False
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Memory that the kernel needs while it runs, bytes."""
+        return 0
+
+    def clearance(self, index: int) -> int | None:
+        """How far above the output's first byte input `index` must begin, if they may overlap.
+
+        A kernel that has read all it needs of the input's front before it writes there may write
+        over it. 0: the output may take the input's place. None: they must be apart.
+        """
+        return None
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, padding counted as work."""
+        return 0
+
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """Tensors read."""
+        return self.node.inputs
+
+    @property
+    def source(self) -> Tensor:
+        """The input that the layer is about; `from_node` has seen that it is there."""
+        tensor = self.inputs[self.source_index]
+        assert tensor is not None
+        return tensor
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Tensors written."""
+        return self.node.outputs
+
+    def activations(self) -> tuple[tuple[int, Tensor], ...]:
+        """Inputs that are computed at run time, with their indices."""
+        return tuple(
+            (index, tensor)
+            for index, tensor in enumerate(self.inputs)
+            if tensor is not None and tensor.values is None
+        )
+
+
+def c_struct(**fields: Any) -> str:
+    """A C99 designated initialiser, such as "{.rows = 3, .columns = 4}"."""
+    return "{" + ", ".join(f".{name} = {value}" for name, value in fields.items()) + "}"
+
+
+def parameters(pairs: Sequence[tuple[str, Any]]) -> tuple[Parameter, ...]:
+    """Parameters from (declaration, value) pairs."""
+    return tuple(Parameter(declaration, value) for declaration, value in pairs)

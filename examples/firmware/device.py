@@ -2,8 +2,8 @@
 
     python device.py FIRMWARE PICTURE
 
-The host's side of the serial protocol is `vpr_edge.benchmarks.devices.serial.messages`, which takes any two
-functions that write and read bytes, such as those of a `serial.Serial` of pyserial.
+The host's side of the serial protocol is `vpr_edge.benchmarks.devices.serial.messages`, which takes
+any two functions that write and read bytes, such as those of a `serial.Serial` of pyserial.
 """
 
 import subprocess

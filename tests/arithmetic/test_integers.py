@@ -8,15 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpr_edge.arithmetic.affine import Affine, affine_from_range
 from vpr_edge.arithmetic.integers import (
     activation_range,
-    affine_from_range,
     mean_multiplier,
     multiply,
     quantize_multiplier,
     round_average,
 )
-from vpr_edge.quantize.model import Affine
 
 int32 = st.integers(-(2**31), 2**31 - 1)
 factors = st.floats(2.0**-30, 8.0)

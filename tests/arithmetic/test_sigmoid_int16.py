@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.firmware_bridge.c_functions import build, pointer
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.arithmetic.sigmoid_int16 import TABLE, logistic_int16, tanh_int16
-from vpr_edge.firmware_bridge.compile.golden import Oracle
+from vpr_edge.tflite.tflm import Tflm
 
 EVERY_INT16 = np.arange(-32768, 32768)
 # Binary logarithms of scales: of gates (-12), and of cells.
@@ -41,7 +41,7 @@ def tflm(folder: Path, code: str, power: int) -> NDArray[np.int16]:
     result = builder.tensor(EVERY_INT16.shape, "int16", scale=2.0**-15)
     builder.operator(code, [source], [result])
     path = builder.save(folder / f"{code}.tflite", [source], [result])
-    return Oracle(path).run(EVERY_INT16.astype(np.int16))[0]
+    return Tflm(path).run(EVERY_INT16.astype(np.int16))[0]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from vpr_edge.datasets.images import Images, find_images
 from vpr_edge.errors import DeviceError, ToolMissingError
 from vpr_edge.export.c_source import write_firmware
 from vpr_edge.export.package import export
-from vpr_edge.firmware_bridge.compile.golden import Oracle
 from vpr_edge.firmware_bridge.compile.host import WARNINGS
 from vpr_edge.firmware_bridge.vision.camera import PixelFormat, camera_input
 from vpr_edge.firmware_bridge.vision.decode_model import decoding_of
@@ -27,6 +26,7 @@ from vpr_edge.models.checkpoint import find_checkpoint
 from vpr_edge.places.device_map import DeviceMap
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.tflite.read import read_metadata, read_tflite
+from vpr_edge.tflite.tflm import Tflm
 
 EXAMPLE = Path(__file__).parents[2] / "examples/firmware"
 PLACES = 12
@@ -51,7 +51,7 @@ class Host:
     def __init__(self, model: Path, places: DeviceMap) -> None:
         decoding = decoding_of(model)
         assert decoding.place
-        self.oracle, self.places, self.transform = Oracle(model), places, decoding.place
+        self.oracle, self.places, self.transform = Tflm(model), places, decoding.place
         self.preprocessing = Preprocessing(**read_metadata(model)["preprocessing"])
         self.outputs = [tensor.name for tensor in read_tflite(model).outputs]
 

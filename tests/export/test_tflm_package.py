@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.errors import ModelError
 from vpr_edge.export.tflm_package import resolver_method, write_tflm
-from vpr_edge.runtimes.files import Tflm
+from vpr_edge.tflite.tflm import Tflm
 
 # MicroMutableOpResolver as its users see it: a method an operator, each refused once it is full.
 RESOLVER = """

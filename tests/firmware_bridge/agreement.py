@@ -8,10 +8,11 @@ import pytest
 
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
-from vpr_edge.firmware_bridge.compile.golden import Arrays, Oracle, random_inputs
+from vpr_edge.firmware_bridge.compile.golden import Arrays, random_inputs
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
+from vpr_edge.tflite.tflm import Tflm
 
 
 def check(path: Path, native: bool, inputs: Sequence[Arrays] = (), ulps: int = 0) -> None:
@@ -23,7 +24,7 @@ def check(path: Path, native: bool, inputs: Sequence[Arrays] = (), ulps: int = 0
         inputs: to run it on; none: three random ones.
         ulps: by how many units in the last place float outputs may differ.
     """
-    program, oracle = import_tflite(path), Oracle(path)
+    program, oracle = import_tflite(path), Tflm(path)
     library = NativeModel(compile_model(path), (*FLAGS, *WARNINGS)) if native else None
     for given in inputs or random_inputs(program, 3):
         expected = oracle.run(*given)

@@ -25,9 +25,10 @@ from vpr_edge.firmware_bridge.cmsis_nn import Call
 from vpr_edge.firmware_bridge.cmsis_nn.convolution import ConvolutionCall
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.emit import Emitter
-from vpr_edge.firmware_bridge.compile.golden import Oracle, random_inputs
+from vpr_edge.firmware_bridge.compile.golden import random_inputs
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
+from vpr_edge.tflite.tflm import Tflm
 
 VARIABLE = "VPR_EDGE_CMSIS_NN"
 
@@ -202,7 +203,7 @@ def native(path: Path, cmsis_nn: Path) -> NativeModel:
 
 
 def check_call(path: Path, cmsis_nn: Path, runs: int = 3) -> None:
-    model, oracle = native(path, cmsis_nn), Oracle(path)
+    model, oracle = native(path, cmsis_nn), Tflm(path)
     assert any(isinstance(operator, Call) for operator in model.plan.program.operators)
     for inputs in random_inputs(model.plan.program, runs):
         for found, expected in zip(model.run(*inputs), oracle.run(*inputs), strict=True):

@@ -14,10 +14,11 @@ import pytest
 from tests.firmware_bridge.photographs import photographs
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
-from vpr_edge.firmware_bridge.compile.golden import Oracle, random_inputs
+from vpr_edge.firmware_bridge.compile.golden import random_inputs
 from vpr_edge.firmware_bridge.emulate.cores import CORES
 from vpr_edge.firmware_bridge.emulate.model import EmulatedRuns, run_emulated
 from vpr_edge.firmware_bridge.emulate.toolchain import TOOLCHAINS, choose_toolchain
+from vpr_edge.tflite.tflm import Tflm
 
 INPUTS = int(os.environ.get("VPR_EDGE_INPUTS", "2"))
 
@@ -28,7 +29,7 @@ def run_on(path: Path, core: str, toolchain: str) -> EmulatedRuns:
         chosen = choose_toolchain(CORES[core], toolchain)
     except ToolMissingError as error:
         pytest.skip(str(error))
-    plan, oracle = compile_model(path), Oracle(path)
+    plan, oracle = compile_model(path), Tflm(path)
     inputs = [
         *((picture,) for picture in photographs(plan.program, INPUTS - 1)),
         *random_inputs(plan.program, 1, seed=5),

@@ -13,10 +13,11 @@ import pytest
 from tests.firmware_bridge.conftest import OUR_NETWORKS
 from tests.firmware_bridge.photographs import photographs
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
-from vpr_edge.firmware_bridge.compile.golden import Oracle, golden_vectors, random_inputs
+from vpr_edge.firmware_bridge.compile.golden import golden_vectors, random_inputs
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.compile.project import write_project
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
+from vpr_edge.tflite.tflm import Tflm
 
 MODELS = ("ic", "vww", "nano-int8", *OUR_NETWORKS)
 INPUTS = 100
@@ -46,7 +47,7 @@ def test_c_equals_tflm_on_a_hundred_photographs(
     model_named: Callable[[str], Path], model: str
 ) -> None:
     path = model_named(model)
-    plan, oracle = compile_model(path), Oracle(path)
+    plan, oracle = compile_model(path), Tflm(path)
     native = NativeModel(plan)
     seen = set()
     for index, picture in enumerate(photographs(plan.program, INPUTS)):

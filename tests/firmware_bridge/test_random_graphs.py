@@ -17,13 +17,14 @@ import pytest
 from tests.firmware_bridge.random_graphs import RandomGraph, random_graph
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.emit import Emitter
-from vpr_edge.firmware_bridge.compile.golden import Arrays, Oracle, Vector, random_inputs
+from vpr_edge.firmware_bridge.compile.golden import Arrays, Vector, random_inputs
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, build_library, host_compiler
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
 from vpr_edge.firmware_bridge.compile.order import ALIGNMENT
 from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
+from vpr_edge.tflite.tflm import Tflm
 
 GRAPHS = int(os.environ.get("VPR_EDGE_GRAPHS", "100"))
 FIRST = int(os.environ.get("VPR_EDGE_FIRST_GRAPH", "0"))
@@ -55,7 +56,7 @@ class Compiled:
 
 def compiled(seed: int, folder: Path) -> Compiled:
     graph = random_graph(seed, folder)
-    plan, oracle = compile_model(graph.path), Oracle(graph.path)
+    plan, oracle = compile_model(graph.path), Tflm(graph.path)
     inputs = random_inputs(plan.program, RUNS, seed)
     return Compiled(f"graph{seed}", graph, plan, inputs, [oracle.run(*given) for given in inputs])
 

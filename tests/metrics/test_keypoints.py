@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from vpr_edge.benchmarks.tasks.keypoint_sources import (
-    Keypoints,
     decode_keypoints,
     orb_keypoints,
     sift_keypoints,
 )
-from vpr_edge.benchmarks.tasks.keypoints import evaluate_keypoints, score_pair, warp
+from vpr_edge.benchmarks.tasks.keypoints import evaluate_keypoints
 from vpr_edge.datasets.homographies import (
     HomographyPair,
     random_homography,
@@ -20,6 +19,7 @@ from vpr_edge.datasets.homographies import (
 )
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.errors import DataError
+from vpr_edge.metrics.keypoints import Keypoints, score_pair, warp
 
 SIZE = (240, 320)
 

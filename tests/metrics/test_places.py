@@ -5,18 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vpr_edge.benchmarks.tasks.places import (
-    evaluate_places,
-    hog_descriptor,
-    recall_at,
-    thumbnail_descriptor,
-)
+from vpr_edge.benchmarks.tasks.places import evaluate_places, hog_descriptor, thumbnail_descriptor
 from vpr_edge.datasets.corridor import load_corridor
 from vpr_edge.datasets.images import Images
 from vpr_edge.datasets.nordland import load_nordland
 from vpr_edge.datasets.place_set import PlaceSet, as_positives
 from vpr_edge.datasets.sped import load_sped
 from vpr_edge.errors import DataError
+from vpr_edge.metrics.recall import recall_at
 
 
 def test_recall_counts_a_positive_among_the_first_n() -> None:

@@ -6,17 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vpr_edge.benchmarks.tasks.segmentation import (
-    confusion,
-    evaluate_segmentation,
-    iou_of,
-    predicted_labels,
-    resized_labels,
-)
+from vpr_edge.benchmarks.tasks.segmentation import evaluate_segmentation
 from vpr_edge.datasets.camvid import load_camvid
 from vpr_edge.datasets.images import Images
 from vpr_edge.datasets.segmentation_set import Labels, SegmentationSet
 from vpr_edge.errors import DataError
+from vpr_edge.metrics.segmentation import confusion, iou_of, predicted_labels, resized_labels
 
 
 def test_iou_and_accuracy_equal_scikit_learns_over_the_whole_set() -> None:
@@ -25,7 +20,7 @@ def test_iou_and_accuracy_equal_scikit_learns_over_the_whole_set() -> None:
     labels = rng.integers(0, 12, (5, 20, 30)).astype(np.uint8)
     guess = np.where(rng.random(labels.shape) < 0.4, labels % 11, rng.integers(0, 11, labels.shape))
     guess = guess.astype(np.uint8)
-    counts = np.sum([confusion(g, t) for g, t in zip(guess, labels, strict=True)], axis=0)
+    counts = np.sum([confusion(g, t, 11, 11) for g, t in zip(guess, labels, strict=True)], axis=0)
     judged = labels != 11
     expected = metrics.jaccard_score(
         labels[judged], guess[judged], average=None, labels=list(range(11))
@@ -36,7 +31,7 @@ def test_iou_and_accuracy_equal_scikit_learns_over_the_whole_set() -> None:
 
 def test_classes_that_never_occur_do_not_lower_the_mean() -> None:
     labels = np.array([[0, 0, 1, 11]], np.uint8)
-    counts = confusion(np.array([[0, 1, 1, 5]], np.uint8), labels)
+    counts = confusion(np.array([[0, 1, 1, 5]], np.uint8), labels, 11, 11)
     assert counts.sum() == 3
     assert iou_of(counts)[:2].tolist() == [0.5, 0.5] and np.isnan(iou_of(counts)[2:]).all()
 

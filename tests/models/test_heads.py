@@ -27,6 +27,7 @@ from tests.quantize.networks import (
     tensor,
 )
 from tests.quantize.networks import attentive_graph as attentive
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import CheckpointError, DataError
 from vpr_edge.export.onnx import write_onnx
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
@@ -39,7 +40,6 @@ from vpr_edge.models.zoo import NetworkConfig, build_graph
 from vpr_edge.preprocessing import Preprocessing, read_image
 from vpr_edge.quantize.fake import to_int8_model
 from vpr_edge.quantize.integer import IntegerNetwork
-from vpr_edge.quantize.model import Affine
 from vpr_edge.quantize.passes import compute
 from vpr_edge.runtimes.integers import run_litert, run_tflm
 

@@ -18,7 +18,6 @@ from tests.firmware_bridge.conftest import OUR_NETWORKS
 from tests.quantize.networks import exported
 from vpr_edge.errors import CheckpointError
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
-from vpr_edge.firmware_bridge.compile.golden import Oracle
 from vpr_edge.firmware_bridge.compile.host import NativeModel
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vpr_edge.models.network import Network
@@ -28,6 +27,7 @@ from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.quantize.post_training import post_training
 from vpr_edge.tflite.read import read_tflite
+from vpr_edge.tflite.tflm import Tflm
 
 FIT = Preprocessing(24, 32)
 FLAGS = ("-std=c99", "-O0", "-ffp-contract=off")
@@ -126,7 +126,7 @@ def test_int8_is_the_same_in_tflm_in_the_integer_pass_and_in_c(name: str, tmp_pa
     stored = save_checkpoint(tmp_path / "int8.safetensors", model.to_checkpoint())
     assert Int8Model.from_checkpoint(load_checkpoint(stored)).config == model.config
     path = exported(model, tmp_path)[1]
-    expected = Oracle(path).run(FIT.to_int8(images[:1]))
+    expected = Tflm(path).run(FIT.to_int8(images[:1]))
     passed = IntegerNetwork(model).run(images[:1])
     for tensor, theirs in zip(read_tflite(path).outputs, expected, strict=True):
         assert len(np.unique(theirs)) > 1, f"{tensor.name} is flat"

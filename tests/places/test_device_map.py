@@ -9,18 +9,19 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from tests.firmware_bridge.c_functions import build, pointer
-from vpr_edge.benchmarks.tasks.places import recall_at
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.datasets.corridor import load_corridor
 from vpr_edge.errors import DataError, OutputError
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.firmware_bridge.vision.decode_place import PlaceTransform
+from vpr_edge.metrics.recall import recall_at
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.places.describe import place_vector
 from vpr_edge.places.device_map import DeviceMap, build_device_map, write_device_map
 from vpr_edge.places.search import rank
-from vpr_edge.quantize.model import Affine, Int8Model
-from vpr_edge.runtimes.files import Tflm
+from vpr_edge.quantize.model import Int8Model
+from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.runtime import dequantized
 
 SEARCH = """
@@ -138,7 +139,7 @@ def test_bias_lowers_the_error_of_similarities() -> None:
 def test_corridor_is_recognised_as_by_floats(shared: Path, tmp_path: Path) -> None:
     model = Int8Model.from_checkpoint(load_checkpoint(find_checkpoint("nano-int8")))
     onnx = write_qdq_onnx(model, tmp_path / "nano.onnx")
-    runtime = Tflm(write_tflite(onnx, tmp_path / "nano.tflite"))
+    runtime = TflmRuntime(write_tflite(onnx, tmp_path / "nano.tflite"))
     index, tensor = next((i, t) for i, t in enumerate(runtime.outputs) if t.name == "place")
     affine = Affine(tensor.scale[0], int(tensor.zero_point[0]))
     corridor = load_corridor(shared / "vpr_corridor")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.quantize.networks import CONVAP, FIT, images, random_network, tensor
-from vpr_edge.arithmetic.integers import affine_from_range
+from vpr_edge.arithmetic.affine import affine_from_range
 from vpr_edge.errors import DataError
 from vpr_edge.models.zoo import build_graph
 from vpr_edge.quantize.calibrate import BINS, best_affine, calibrate

@@ -11,15 +11,10 @@ from tests.quantize.networks import GEM, images, int8_model
 from vpr_edge.errors import ModelError
 from vpr_edge.export.package import export
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from vpr_edge.places.describe import place_descriptor
 from vpr_edge.quantize.post_training import post_training
-from vpr_edge.runtimes.choose import (
-    RUNTIMES,
-    choose_runtimes,
-    open_runtime,
-    place_descriptor,
-    runtimes_for,
-)
-from vpr_edge.runtimes.files import Tflm
+from vpr_edge.runtimes.choose import RUNTIMES, choose_runtimes, open_runtime, runtimes_for
+from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.peers import PEERS
 
 
@@ -101,7 +96,7 @@ def test_the_arena_holds_at_least_the_two_sides_of_the_widest_operation(
         sizes[node.name] + sum(sizes[name] for name in set(node.inputs)) for node in graph.nodes
     )
     runtime = open_runtime(artefacts["tflite"], "tflm")
-    assert isinstance(runtime, Tflm)
+    assert isinstance(runtime, TflmRuntime)
     assert widest <= runtime.arena_bytes() < 4 * widest
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.training.tiny import TINY, tiny_data
-from vpr_edge.benchmarks.tasks.segmentation import confusion, iou_of, predicted_labels
 from vpr_edge.errors import CheckpointError
+from vpr_edge.metrics.segmentation import confusion, iou_of, predicted_labels
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import network_config
@@ -130,7 +130,7 @@ def test_a_run_stops_when_validation_no_longer_gains_and_keeps_the_best(tmp_path
         with torch.no_grad():
             logits = network(torch.from_numpy(data.fit.to_float(image[None])))["segmentation"]
         found = predicted_labels(logits[0].permute(1, 2, 0).numpy(), labels.shape)
-        counts += confusion(found, labels)
+        counts += confusion(found, labels, 11, 11)
     judged = checkpoint.provenance["validation"]["miou"]
     assert judged == pytest.approx(float(np.nanmean(iou_of(counts))), abs=2e-3) and judged > 0
 

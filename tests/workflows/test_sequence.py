@@ -17,7 +17,8 @@ from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.host import NativeModel
 from vpr_edge.models.checkpoint import find_checkpoint
 from vpr_edge.models.sequence import load_sequence
-from vpr_edge.runtimes.choose import open_runtime, place_descriptor
+from vpr_edge.places.describe import place_descriptor
+from vpr_edge.runtimes.choose import open_runtime
 from vpr_edge.training.sequences import SequenceRecipe
 from vpr_edge.workflows.sequence import (
     SequencePlan,

@@ -15,13 +15,10 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vpr_edge.quantize.model import Affine
+from vpr_edge.arithmetic.affine import INT8_MAX, INT8_MIN, Affine
 
-INT8_MIN, INT8_MAX = -128, 127
 # ADD aligns its inputs on a grid this many bits finer than int8.
 ADD_LEFT_SHIFT = 20
-# Keeps products and quotients of scales within float32 where a map is all but dead.
-SMALLEST_SCALE = 1e-9
 # "double": gemmlowp's high multiplication, then a rounding shift (TFLM and LiteRT's reference
 # kernels today). "single": one rounding at the end (TFLITE_SINGLE_ROUNDING, where TFLM may go).
 Rounding = Literal["double", "single"]
@@ -157,12 +154,3 @@ def activation_range(activation: str, affine: Affine) -> tuple[int, int]:
         return low, INT8_MAX
     six = math.floor(float(np.float32(6) / affine.scale) + 0.5)
     return low, min(INT8_MAX, affine.zero_point + six)
-
-
-def affine_from_range(low: float, high: float) -> Affine:
-    """int8 parameters that cover [low, high], widened to hold 0, which is represented exactly."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    span = (high - low) / (INT8_MAX - INT8_MIN)
-    scale = np.float32(max(span, SMALLEST_SCALE) if span else 1.0)
-    zero_point = round(INT8_MIN - low / float(scale))
-    return Affine(scale, int(np.clip(zero_point, INT8_MIN, INT8_MAX)))

@@ -1,6 +1,7 @@
-"""Measuring artefacts: runtimes, latency, memory, accuracy by task, the report and the demo.
+"""Measuring artefacts: figures as rows, kept in results files, compared and reported.
 
-From outside import `runtimes.open_runtime`, `host.bench_host`, `measurement.measure`,
-`results.read_results`, `compare.changes`, `bench_report.write_bench_report`,
-`diagnose.diagnose_artefact`, `evaluate.evaluate` and `demo.run_demo`.
+`devices` measures on the host, on emulated microcontrollers, on boards and on a Jetson; `tasks`
+judges accuracy; `diagnosis` says where int8 loses and what helps; `report` draws pages. From
+outside import `measurement.measure`, `results.read_results`, `compare.changes`,
+`tasks.evaluate.evaluate` and `report.bench_report.write_bench_report`.
 """

@@ -1,0 +1,4 @@
+"""The command line, one file a command: parse, call, print.
+
+`console` prints tables and progress, `options` holds what several commands share.
+"""

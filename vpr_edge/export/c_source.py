@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from vpr_edge.errors import OutputError
-from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.files import write_json
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.golden import golden_vectors, random_inputs
@@ -14,7 +13,7 @@ from vpr_edge.firmware_bridge.compile.project import write_project
 from vpr_edge.firmware_bridge.packages.manifest import manifest
 from vpr_edge.firmware_bridge.packages.package import SOURCES, Package, write_package
 from vpr_edge.firmware_bridge.packages.vision import write_vision
-from vpr_edge.tflite.read import read_metadata
+from vpr_edge.tflite.read import METADATA_KEY, read_metadata
 
 GOLDEN = 2
 DEFAULT_PACKAGE = Package()

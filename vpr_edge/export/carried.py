@@ -10,8 +10,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.models.graph import CONVOLUTIONS, Node
-from vpr_edge.quantize.model import Affine, Int8Model
+from vpr_edge.quantize.model import Int8Model
 
 
 def tflite_differences(tflite_path: Path, model: Int8Model) -> list[str]:

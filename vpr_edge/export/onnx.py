@@ -14,13 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from vpr_edge import __version__
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import CheckpointError, ModelError
 from vpr_edge.files import atomic_file
 from vpr_edge.models.checkpoint import Checkpoint
 from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node, same_padding
 from vpr_edge.models.zoo import NetworkConfig, output_names
 from vpr_edge.preprocessing import Preprocessing
-from vpr_edge.quantize.model import Affine, Int8Model
+from vpr_edge.quantize.model import Int8Model
 
 OPSET = 21
 IR_VERSION = 10

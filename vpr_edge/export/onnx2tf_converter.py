@@ -20,9 +20,10 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from vpr_edge.errors import DataError, ModelError, ToolMissingError
-from vpr_edge.export.qdq_import import METADATA_KEY, load_onnx
+from vpr_edge.export.qdq_import import load_onnx
 from vpr_edge.export.tflite_write import AlignedBuffer, nhwc, pack
 from vpr_edge.files import atomic_file
+from vpr_edge.tflite.read import METADATA_KEY
 
 # onnx2tf tests its layers on this file and fetches it from the net unless it lies in the working
 # folder; the name is onnx2tf 1.29's.

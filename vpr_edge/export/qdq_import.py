@@ -16,8 +16,8 @@ from onnx import numpy_helper
 
 from vpr_edge.errors import ModelError
 from vpr_edge.export.qdq_graph import Constant, Operation, QdqGraph, Tensor, not_covered
+from vpr_edge.tflite.read import METADATA_KEY
 
-METADATA_KEY = "vpr_edge"
 MATRIX_PRODUCT = "MatrixProduct"
 # Orders of axes that make of a map [1, C, 1, W] the matrix [W, C], and whether it is transposed.
 MATRIX_FROM_MAP: dict[tuple[int, ...], bool] = {(0, 2, 3, 1): False, (0, 2, 1, 3): True}

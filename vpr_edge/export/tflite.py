@@ -7,11 +7,12 @@ no TRANSPOSE is needed.
 from pathlib import Path
 
 from vpr_edge import __version__
-from vpr_edge.export.qdq_import import METADATA_KEY, read_qdq
+from vpr_edge.export.qdq_import import read_qdq
 from vpr_edge.export.tflite_layout import for_nhwc
 from vpr_edge.export.tflite_ops import emit
 from vpr_edge.export.tflite_write import TfliteWriter
 from vpr_edge.files import atomic_file
+from vpr_edge.tflite.read import METADATA_KEY
 
 
 def write_tflite(onnx_path: Path, tflite_path: Path) -> Path:

@@ -12,20 +12,20 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from vpr_edge import __version__
+from vpr_edge.arithmetic.affine import Affine
+from vpr_edge.arithmetic.lstm import GATE_SCALE
 from vpr_edge.export.qdq_graph import QdqGraph, Tensor
-from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.export.tflite_write import TfliteWriter
 from vpr_edge.files import atomic_file
 from vpr_edge.firmware_bridge.operators.lstm import (
     BIASES,
     CELL,
-    GATE_SCALE,
     HIDDEN,
     INPUT_WEIGHTS,
     RECURRENT_WEIGHTS,
 )
 from vpr_edge.quantize.lstm import Int8Lstm
-from vpr_edge.quantize.model import Affine
+from vpr_edge.tflite.read import METADATA_KEY
 
 INPUTS = 24
 

@@ -11,8 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from vpr_edge.export.qdq_graph import QdqGraph, Tensor
+from vpr_edge.tflite.read import FILE_IDENTIFIER
 
-FILE_IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT = 16
 SIGNATURE = "serving_default"
 _TYPES = {

@@ -11,8 +11,8 @@ from vpr_edge.errors import ModelError
 from vpr_edge.export.c_array import write_c_array
 from vpr_edge.files import sha256
 from vpr_edge.firmware_bridge.compile.emit import template_environment
-from vpr_edge.runtimes.files import Tflm
 from vpr_edge.tflite.read import read_tflite
+from vpr_edge.tflite.tflm import Tflm
 
 # TFLM's methods are the builtins' names in camel case, but for these.
 _WORDS = {

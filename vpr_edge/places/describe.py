@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError
+from vpr_edge.runtimes.runtime import Runtime
 
 
 def place_vector(
@@ -46,3 +47,11 @@ def place_vector(
         flat = flat * np.tile(factors, flat.size // factors.size)
     length = np.sqrt(np.sum(np.square(flat, dtype=np.float64)))
     return (flat / max(length, np.finfo(np.float32).tiny)).astype(np.float32)
+
+
+def place_descriptor(runtime: Runtime, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The unit vector float32 [D] by which an artefact describes a picture uint8 [H, W, 3]."""
+    maps = runtime.run(runtime.preprocessing.fit(image))
+    if "place" not in maps:
+        raise ModelError(f"{runtime.path} has no output `place`; export a network with that task.")
+    return place_vector(maps["place"], runtime.transforms["place"])

@@ -1,14 +1,11 @@
 """Quantisation to int8 with parity: what is trained is what is flashed.
 
-`model` holds the numbers of a quantised network and `arithmetic` TFLite's integer arithmetic;
-neither needs torch. `fake` is the network that QAT trains (`passes`, `straight_through` and `gem`
+`model` holds the numbers of a quantised network and needs no torch. `fake` is the network that QAT trains (`passes`, `straight_through` and `gem`
 are its parts), `calibrate` sets its first ranges and is post-training quantisation by itself,
 `integer` computes TFLM's values bit for bit (`functions` those of softmax and the like). `lstm` and
-`fake_lstm` are the same for the LSTM over sequences. `runtimes`, `parity`, `carried` and
-`sensitivity` measure.
+`fake_lstm` are the same for the LSTM over sequences. `sensitivity` measures.
 
-From outside import `model.{Affine, Int8Layer, Int8Model}`, `fake.{FakeQuantNetwork,
-to_int8_model}`, `calibrate.calibrate`, `integer.IntegerNetwork`, `parity.{parity_table,
-layer_parity}`, `carried.tflite_differences`, `sensitivity.layer_errors`, `lstm.Int8Lstm`,
-`fake_lstm.FakeQuantLstm` and the functions of `runtimes`.
+From outside import `model.{Int8Layer, Int8Model}`, `fake.{FakeQuantNetwork,
+to_int8_model}`, `calibrate.calibrate`, `integer.IntegerNetwork`, `sensitivity.layer_errors`,
+`lstm.Int8Lstm` and `fake_lstm.FakeQuantLstm`.
 """

@@ -8,11 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr_edge.arithmetic.integers import INT8_MAX, SMALLEST_SCALE, affine_from_range
+from vpr_edge.arithmetic.affine import INT8_MAX, SMALLEST_SCALE, Affine, affine_from_range
 from vpr_edge.errors import DataError
 from vpr_edge.quantize.fake import FakeQuantConvolution, FakeQuantNetwork, producers
 from vpr_edge.quantize.gem import even_out
-from vpr_edge.quantize.model import Affine
 
 BINS = 2048
 # Shares of the seen range that are tried at either end.

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpr_edge.arithmetic.integers import SMALLEST_SCALE
+from vpr_edge.arithmetic.affine import SMALLEST_SCALE, Affine
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Graph, Node
 from vpr_edge.models.network import Constants, Convolution, Network, activate, rearrange
 from vpr_edge.models.zoo import NetworkConfig
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.even import even_channels
 from vpr_edge.quantize.gem import find_gem, with_cubes
-from vpr_edge.quantize.model import Affine, Int8Layer, Int8Model
+from vpr_edge.quantize.model import Int8Layer, Int8Model
 from vpr_edge.quantize.passes import QuantizedWeights, compute, convolve_float
 from vpr_edge.quantize.straight_through import round_through, scale_gradient
 

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpr_edge.arithmetic.integers import INT8_MAX, INT8_MIN, affine_from_range
-from vpr_edge.firmware_bridge.operators.lstm import GATE_SCALE
+from vpr_edge.arithmetic.affine import INT8_MAX, INT8_MIN, Affine, affine_from_range
+from vpr_edge.arithmetic.lstm import GATE_SCALE
 from vpr_edge.models.sequence import SequenceNetwork
 from vpr_edge.quantize.lstm import Int8Lstm, Weights
-from vpr_edge.quantize.model import Affine
 from vpr_edge.quantize.straight_through import round_clamp, round_through
 
 WEIGHT_MAX, INT16_MAX = 127, 32767

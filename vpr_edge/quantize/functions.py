@@ -7,11 +7,11 @@ arithmetic is the firmware bridge's own, so that the two cannot part.
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.affine import INT8_MAX, INT8_MIN, Affine
 from vpr_edge.arithmetic.fixed_point import high_mul, logistic, shift_left, shift_right
-from vpr_edge.arithmetic.integers import INT8_MAX, INT8_MIN, quantize_multiplier
-from vpr_edge.firmware_bridge.operators.normalization import unit_rows
-from vpr_edge.firmware_bridge.operators.softmax import exponentials, probabilities
-from vpr_edge.quantize.model import Affine
+from vpr_edge.arithmetic.integers import quantize_multiplier
+from vpr_edge.arithmetic.normalization import unit_rows
+from vpr_edge.arithmetic.softmax import exponentials, probabilities
 
 # The logistic function takes its input with this many integer bits.
 LOGISTIC_BITS = 4

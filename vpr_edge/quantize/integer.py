@@ -2,7 +2,7 @@
 
 Maps are "centred" integers, q - zero_point, held in float32 [N, C, H, W]. A convolution of
 integers in floating point is exact while no sum exceeds the mantissa; requantisation is done in
-int64 with the arithmetic of `quantize.arithmetic`.
+int64 with the arithmetic of `arithmetic.integers`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.arithmetic.integers import (
     Multiplier,
     Rounding,
@@ -29,7 +30,7 @@ from vpr_edge.arithmetic.integers import (
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
 from vpr_edge.models.network import pad_same, rearrange
 from vpr_edge.quantize.functions import fixed_function
-from vpr_edge.quantize.model import Affine, Int8Model
+from vpr_edge.quantize.model import Int8Model
 
 FLOAT32_EXACT = 1 << 24
 IMAGES_AT_ONCE = 16

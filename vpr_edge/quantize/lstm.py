@@ -11,16 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.arithmetic.integers import INT8_MAX, INT8_MIN, matmul_multiplier
-from vpr_edge.firmware_bridge.operators.lstm import (
-    GATE_SCALE,
-    GATES,
-    NO_CLIP,
-    Gate,
-    cell_products,
-    recur,
-)
-from vpr_edge.quantize.model import Affine
+from vpr_edge.arithmetic.affine import INT8_MAX, INT8_MIN, Affine
+from vpr_edge.arithmetic.integers import matmul_multiplier
+from vpr_edge.arithmetic.lstm import GATE_SCALE, GATES, NO_CLIP, Gate, cell_products, recur
 
 
 class Weights(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint
 from vpr_edge.models.graph import Graph, Node
@@ -19,14 +20,6 @@ from vpr_edge.models.zoo import NetworkConfig, build_graph
 from vpr_edge.preprocessing import Preprocessing
 
 PLACE_GAIN = "place.gain"
-
-
-@dataclass(frozen=True)
-class Affine:
-    """int8 parameters of an activation tensor: real = scale * (q - zero_point)."""
-
-    scale: np.float32
-    zero_point: int
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.arithmetic.integers import output_multiplier
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
 from vpr_edge.models.network import pad_same, rearrange
 from vpr_edge.quantize import integer
-from vpr_edge.quantize.model import Affine
 from vpr_edge.quantize.straight_through import replace_value, round_clamp
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vpr_edge.arithmetic.integers import INT8_MAX, INT8_MIN
+from vpr_edge.arithmetic.affine import INT8_MAX, INT8_MIN, Affine
 from vpr_edge.models.graph import Node
 from vpr_edge.models.network import Network
 from vpr_edge.quantize.even import even_channels
 from vpr_edge.quantize.gem import find_gem
 from vpr_edge.quantize.integer import IntegerNetwork
-from vpr_edge.quantize.model import Affine, Int8Model
+from vpr_edge.quantize.model import Int8Model
 
 
 @dataclass(frozen=True)

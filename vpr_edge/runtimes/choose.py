@@ -22,14 +22,10 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vpr_edge.errors import ModelError, ToolMissingError
 from vpr_edge.firmware_bridge.compile.host import host_compiler
 from vpr_edge.models.checkpoint import load_checkpoint
-from vpr_edge.places.describe import place_vector
-from vpr_edge.runtimes.files import LiteRt, OnnxRuntime, Tflm
+from vpr_edge.runtimes.files import LiteRt, OnnxRuntime, TflmRuntime
 from vpr_edge.runtimes.generated_c import GeneratedC
 from vpr_edge.runtimes.peers import PEERS, PeerC, build_peer, missing_peer
 from vpr_edge.runtimes.runtime import Runtime
@@ -171,7 +167,7 @@ def prepare_runtime(path: Path, name: str | None = None, threads: int = 1) -> Ca
         case "litert" | "litert-reference":
             return partial(LiteRt, path, name, threads)
         case "tflm":
-            return partial(Tflm, path)
+            return partial(TflmRuntime, path)
         case "c":
             return partial(GeneratedC, path, GeneratedC.build(path))
         case peer if peer in PEERS:
@@ -186,11 +182,3 @@ def prepare_runtime(path: Path, name: str | None = None, threads: int = 1) -> Ca
 def _listed(names: Sequence[str]) -> str:
     """The runtimes to choose from; peers only where they are installed."""
     return " or ".join(name for name in names if name not in PEERS or not missing(name))
-
-
-def place_descriptor(runtime: Runtime, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The unit vector float32 [D] by which an artefact describes a picture uint8 [H, W, 3]."""
-    maps = runtime.run(runtime.preprocessing.fit(image))
-    if "place" not in maps:
-        raise ModelError(f"{runtime.path} has no output `place`; export a network with that task.")
-    return place_vector(maps["place"], runtime.transforms["place"])

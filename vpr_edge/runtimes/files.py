@@ -1,9 +1,7 @@
 """Exported files in the runtimes on the host: ONNX Runtime, LiteRT, TensorFlow Lite Micro."""
 
 import json
-import re
 from collections.abc import Sequence
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,11 @@ from vpr_edge.runtimes.runtime import (
     Maps,
     Runtime,
     affine_of,
-    captured_stderr,
     dequantized,
     read_declaration,
 )
 from vpr_edge.tflite.read import read_metadata, read_tflite
-
-# Beside the tensors TFLM's arena holds the interpreter's own structures.
-TFLM_ARENA_ROOM = 1 << 20
+from vpr_edge.tflite.tflm import Tflm, captured_stderr
 
 
 class OnnxRuntime(Runtime):
@@ -130,35 +125,19 @@ class LiteRt(Runtime):
         return read_declaration(self.path, read_metadata(self.path))
 
 
-class Tflm(Runtime):
+class TflmRuntime(Runtime):
     """TensorFlow Lite Micro's interpreter, built for the host."""
 
     name = "tflm"
 
     def __init__(self, path: Path) -> None:
-        from tflite_micro.python.tflite_micro import runtime
-
-        self.path = path
-        file = read_tflite(path)
-        activations = [tensor for tensor in file.tensors if tensor.values is None]
-        room = sum(prod(t.shape) * t.dtype.itemsize for t in activations) + TFLM_ARENA_ROOM
-        try:
-            with captured_stderr() as told:
-                self.interpreter = runtime.Interpreter.from_bytes(
-                    path.read_bytes(), arena_size=room
-                )
-        except (RuntimeError, ValueError) as error:
-            reason = (told[0].strip().splitlines() or [str(error)])[0]
-            raise ModelError(
-                f"{path} does not run in TFLM ({reason}); choose other runtimes by --runtime."
-            ) from error
+        self.path, self.interpreter = path, Tflm(path)
+        file = self.interpreter.file
         self.inputs = tuple(Input(tensor.shape, tensor.dtype) for tensor in file.inputs)
-        self.outputs = file.outputs
 
     def feed(self, tensors: Sequence[NDArray[Any]]) -> None:
         """See `Runtime.feed`."""
-        for index, tensor in enumerate(tensors):
-            self.interpreter.set_input(tensor, index)
+        self.interpreter.feed(tensors)
 
     def invoke(self) -> None:
         """See `Runtime.invoke`."""
@@ -166,33 +145,15 @@ class Tflm(Runtime):
 
     def maps(self) -> Maps:
         """See `Runtime.maps`."""
+        outputs = zip(self.interpreter.file.outputs, self.interpreter.outputs(), strict=True)
         return {
-            tensor.name: dequantized(
-                self.interpreter.get_output(index)[0],
-                *affine_of(tensor.scale, tensor.zero_point),
-            )
-            for index, tensor in enumerate(self.outputs)
+            tensor.name: dequantized(value[0], *affine_of(tensor.scale, tensor.zero_point))
+            for tensor, value in outputs
         }
 
     def arena_bytes(self) -> int:
-        """What the interpreter takes of its arena, as it says itself.
-
-        The host build has 64-bit pointers: its structures (not its tensors) are larger than on a
-        microcontroller.
-
-        Raises:
-            ModelError: it said nothing that can be read.
-        """
-        # It writes to file descriptor 2 and returns nothing.
-        with captured_stderr() as told:
-            self.interpreter.print_allocations()
-        found = re.search(r"Arena allocation total (\d+) bytes", told[0])
-        if not found:
-            raise ModelError(
-                f"TFLM did not say what arena {self.path} needs; report this with: "
-                f"{told[0][:80]!r}."
-            )
-        return int(found.group(1))
+        """See `Tflm.arena_bytes`."""
+        return self.interpreter.arena_bytes()
 
     def _declare(self) -> Declaration:
         return read_declaration(self.path, read_metadata(self.path))

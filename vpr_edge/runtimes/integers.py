@@ -6,15 +6,12 @@ import numpy as np
 import onnxruntime
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
-from tflite_micro.python.tflite_micro import runtime
 
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.model import Int8Model
-from vpr_edge.tflite.read import read_tflite
+from vpr_edge.tflite.tflm import Tflm
 
 Outputs = dict[str, NDArray[np.int8]]
-# Beside the tensors TFLM's arena holds its own structures.
-ARENA_OVERHEAD = 1 << 20
 
 
 def run_onnx_runtime(model: Int8Model, path: Path, images: NDArray[np.uint8]) -> Outputs:
@@ -83,15 +80,9 @@ def run_tflm(path: Path, images: NDArray[np.uint8]) -> Outputs:
     Returns:
         int8 [N, h, w, C] by output name.
     """
-    file = read_tflite(path)
-    size = sum(int(np.prod(tensor.shape)) for tensor in file.tensors) + ARENA_OVERHEAD
-    interpreter = runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=size)
-    rows = []
-    for image in images:
-        interpreter.set_input(Preprocessing.to_int8(image)[None], 0)
-        interpreter.invoke()
-        rows.append([interpreter.get_output(i).copy() for i in range(len(file.outputs))])
-    return _stacked([tensor.name for tensor in file.outputs], rows)
+    interpreter = Tflm(path)
+    rows = [list(interpreter.run(Preprocessing.to_int8(image)[None])) for image in images]
+    return _stacked([tensor.name for tensor in interpreter.file.outputs], rows)
 
 
 def to_integers(value: NDArray[np.float32], model: Int8Model, name: str) -> NDArray[np.int8]:

@@ -1,11 +1,7 @@
 """What every runtime offers: tensors in, dequantised maps out, and what the artefact declares."""
 
-import os
-import sys
-import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,20 +119,3 @@ def dequantized(value: NDArray[Any], scale: float, zero_point: int) -> NDArray[n
     if not scale:
         return value.astype(np.float32)
     return (value.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-
-
-@contextmanager
-def captured_stderr() -> Iterator[list[str]]:
-    """Collect what native code writes to file descriptor 2; one string at the end of the block."""
-    told: list[str] = []
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as stream:
-        os.dup2(stream.fileno(), 2)
-        try:
-            yield told
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            stream.seek(0)
-            told.append(stream.read().decode(errors="replace"))

@@ -13,9 +13,10 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError
-from vpr_edge.export.qdq_import import METADATA_KEY
-from vpr_edge.export.tflite_write import FILE_IDENTIFIER
 
+FILE_IDENTIFIER = b"TFL3"
+# Name of the metadata that every artefact of vpr-edge carries, ONNX and TFLite alike.
+METADATA_KEY = "vpr_edge"
 _DTYPES: dict[int, type[np.generic]] = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,

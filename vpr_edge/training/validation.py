@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vpr_edge.benchmarks.tasks.segmentation import confusion, iou_of
+from vpr_edge.datasets.segmentation_set import IGNORE
 from vpr_edge.errors import CheckpointError, DataError
+from vpr_edge.metrics.segmentation import confusion, iou_of
 from vpr_edge.models.config import NetworkConfig
 from vpr_edge.places.search import rank
 from vpr_edge.training.batches import Data
@@ -141,7 +142,9 @@ def _miou(run: RunBatch, data: Data, classes: int) -> float:
             done += len(x)
             logits = run(x)["segmentation"].float()
             large = functional.interpolate(logits, labels.shape[1:], mode="bilinear")
-            counts += confusion(large.argmax(1).cpu().numpy().astype(np.uint8), labels, classes)
+            counts += confusion(
+                large.argmax(1).cpu().numpy().astype(np.uint8), labels, classes, IGNORE
+            )
     return float(np.nanmean(iou_of(counts)))
 
 

@@ -1,0 +1,1 @@
+"""What spans several packages: the demo, quantising, whitening, the LSTM over sequences."""

@@ -31,10 +31,8 @@ from vpr_edge.benchmarks.tasks.evaluate import (
     segmentation_rows,
     segmenter,
 )
-from vpr_edge.benchmarks.tasks.keypoints import warp
 from vpr_edge.benchmarks.tasks.parity import parity_table
-from vpr_edge.benchmarks.tasks.places import RECALL_AT, PlaceScores, hog_descriptor, recall_at
-from vpr_edge.benchmarks.tasks.segmentation import predicted_labels
+from vpr_edge.benchmarks.tasks.places import PlaceScores, hog_descriptor
 from vpr_edge.datasets.homographies import HomographyPair, synthetic_homography_pairs
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.registry import load_places, load_segmentation
@@ -50,6 +48,9 @@ from vpr_edge.errors import ToolMissingError
 from vpr_edge.export.carried import tflite_differences
 from vpr_edge.export.package import export
 from vpr_edge.files import atomic_folder, sha256, write_json
+from vpr_edge.metrics.keypoints import warp
+from vpr_edge.metrics.recall import RECALL_AT, recall_at
+from vpr_edge.metrics.segmentation import predicted_labels
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.models.network import Network
 from vpr_edge.places.search import rank

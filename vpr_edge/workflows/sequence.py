@@ -19,13 +19,7 @@ from numpy.typing import NDArray
 from vpr_edge import __version__
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.benchmarks.tasks.evaluate import describer, recall_rows
-from vpr_edge.benchmarks.tasks.places import (
-    RECALL_AT,
-    Describe,
-    PlaceScores,
-    evaluate_sequences,
-    recall_at,
-)
+from vpr_edge.benchmarks.tasks.places import Describe, PlaceScores, evaluate_sequences
 from vpr_edge.datasets.images import Images
 from vpr_edge.datasets.nordland import DIRECTIONS, PARTS, load_nordland
 from vpr_edge.datasets.place_set import PlaceSet
@@ -33,13 +27,15 @@ from vpr_edge.datasets.registry import load_places, resolve
 from vpr_edge.errors import DataError
 from vpr_edge.export.tflite_lstm import write_lstm_tflite
 from vpr_edge.files import atomic_folder, sha256, write_json
+from vpr_edge.metrics.recall import RECALL_AT, recall_at
 from vpr_edge.models.sequence import SequenceConfig, SequenceNetwork, save_sequence
 from vpr_edge.places.search import rank
 from vpr_edge.places.sequence_matching import check_sequence, frames_before
 from vpr_edge.quantize.fake_lstm import FakeQuantLstm
 from vpr_edge.quantize.lstm import Int8Lstm
 from vpr_edge.runtimes.choose import open_runtime
-from vpr_edge.runtimes.files import Tflm
+from vpr_edge.runtimes.runtime import dequantized
+from vpr_edge.tflite.tflm import Tflm
 from vpr_edge.training.sequences import DrivePair, SequenceRecipe, fit_sequences
 
 TFLITE, FLOAT = "sequence.tflite", "sequence.safetensors"
@@ -270,10 +266,10 @@ def _in_tflm(
         frames = int8.stored(network.frames(torch.from_numpy(sequences)).numpy())
         states = []
         for sequence in frames:
-            runtime.interpreter.reset()
-            runtime.feed([sequence[None]])
-            runtime.invoke()
-            states.append(runtime.maps()["states"][-1])
+            (found,) = runtime.run(sequence[None])
+            states.append(
+                dequantized(found[0, -1], float(int8.hidden.scale), int8.hidden.zero_point)
+            )
             report(next(done))
         last = np.stack(states)
         return last / np.maximum(np.linalg.norm(last, axis=1, keepdims=True), 1e-12)

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 
 from vpr_edge.benchmarks.devices.latency import Protocol, measure_latency, random_inputs
 from vpr_edge.errors import ModelError
-from vpr_edge.runtimes.choose import choose_runtimes, open_runtime, place_descriptor
+from vpr_edge.places.describe import place_descriptor
+from vpr_edge.runtimes.choose import choose_runtimes, open_runtime
 from vpr_edge.runtimes.peers import PEERS
 from vpr_edge.runtimes.runtime import Input
 

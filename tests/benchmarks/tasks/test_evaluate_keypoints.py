@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from tests.firmware_bridge.spots import spotted
 from vpr_edge.benchmarks.tasks.evaluate import detector, homography_pairs, keypoint_rows
-from vpr_edge.benchmarks.tasks.keypoint_sources import Keypoints, decode_keypoints
+from vpr_edge.benchmarks.tasks.keypoint_sources import decode_keypoints
 from vpr_edge.benchmarks.tasks.keypoints import evaluate_keypoints
 from vpr_edge.datasets.homographies import synthetic_homography_pairs
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.errors import DataError
 from vpr_edge.export.package import export
+from vpr_edge.metrics.keypoints import Keypoints
 from vpr_edge.models.checkpoint import find_checkpoint
 from vpr_edge.runtimes.choose import open_runtime
 

@@ -10,13 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from vpr_edge.benchmarks.tasks.evaluate import keypoint_peers
-from vpr_edge.benchmarks.tasks.keypoint_sources import BORDER, NMS_RADIUS, TOP_K
+from vpr_edge.benchmarks.tasks.keypoint_sources import BORDER, NMS_RADIUS
 from vpr_edge.benchmarks.tasks.keypoints import Detect, evaluate_keypoints
 from vpr_edge.benchmarks.tasks.learned_keypoints import LEARNED, deform_conv2d, open_peer
 from vpr_edge.cli import cli
 from vpr_edge.commands.console import progress
 from vpr_edge.datasets.homographies import read_homography_pairs
 from vpr_edge.errors import ToolMissingError
+from vpr_edge.metrics.keypoints import TOP_K
 
 torch = pytest.importorskip("torch", reason="these peers need torch: install vpr-edge[train]")
 PARAMETERS = {"ALIKED-t16": 192_100, "SuperPoint": 1_304_643, "XFeat": 657_910}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.quantize.networks import CONVAP, GEM, MODELS, exported, images, int8_model
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.benchmarks.tasks.parity import (
     EXACT,
     FAKE,
@@ -19,7 +20,7 @@ from vpr_edge.benchmarks.tasks.parity import (
 )
 from vpr_edge.export.carried import tflite_differences
 from vpr_edge.models.zoo import NetworkConfig
-from vpr_edge.quantize.model import Affine, Int8Model
+from vpr_edge.quantize.model import Int8Model
 
 
 @pytest.mark.parametrize("config", [CONVAP, GEM], ids=lambda c: c.head)

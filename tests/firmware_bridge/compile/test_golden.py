@@ -9,13 +9,14 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.firmware_bridge.operators.test_convolution import random_convolution
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.errors import ModelError
-from vpr_edge.firmware_bridge.compile.golden import Oracle, golden_vectors, random_inputs
+from vpr_edge.firmware_bridge.compile.golden import golden_vectors, random_inputs
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
+from vpr_edge.tflite.tflm import Tflm
 
 
 def test_golden_vectors_hold_what_tflm_computes(tmp_path: Path) -> None:
     path = random_convolution(np.random.default_rng(0), tmp_path / "m.tflite", False)
-    program, oracle = import_tflite(path), Oracle(path)
+    program, oracle = import_tflite(path), Tflm(path)
     inputs = random_inputs(program, 3)
     for given, vector in zip(inputs, golden_vectors(path, program, inputs), strict=True):
         assert vector.inputs is given

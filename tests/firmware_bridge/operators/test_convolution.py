@@ -9,10 +9,11 @@ from ai_edge_litert import schema_py_generated as schema
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
-from vpr_edge.firmware_bridge.compile.golden import Oracle, random_inputs
+from vpr_edge.firmware_bridge.compile.golden import random_inputs
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
+from vpr_edge.tflite.tflm import Tflm
 
 ACTIVATIONS = (
     schema.ActivationFunctionType.NONE,
@@ -92,7 +93,7 @@ def test_reference_equals_tflm(tmp_path: Path, depthwise: bool) -> None:
     rng = np.random.default_rng(1)
     for index in range(60):
         path = random_convolution(rng, tmp_path / f"{index}.tflite", depthwise)
-        program, oracle = import_tflite(path), Oracle(path)
+        program, oracle = import_tflite(path), Tflm(path)
         for inputs in random_inputs(program, 2, index):
             found = run_reference(program, *inputs)[program.outputs[0]]
             np.testing.assert_array_equal(found, oracle.run(*inputs)[0])
@@ -103,7 +104,7 @@ def test_generated_c_equals_tflm(tmp_path: Path, depthwise: bool) -> None:
     rng = np.random.default_rng(2)
     for index in range(12):
         path = random_convolution(rng, tmp_path / f"{index}.tflite", depthwise)
-        plan, oracle = compile_model(path), Oracle(path)
+        plan, oracle = compile_model(path), Tflm(path)
         native = NativeModel(plan, (*FLAGS, *WARNINGS))
         for inputs in random_inputs(plan.program, 3, index):
             np.testing.assert_array_equal(native.run(*inputs)[0], oracle.run(*inputs)[0])

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from tests.firmware_bridge.c_functions import BUILDS, TAKEN, build, build_sanitized, pointer
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.benchmarks.tasks.keypoint_sources import decode_keypoints
 from vpr_edge.errors import ModelError, OutputError
 from vpr_edge.export.onnx import write_qdq_onnx
@@ -28,8 +29,8 @@ from vpr_edge.firmware_bridge.vision.decode_unit import unit_int8
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.places.describe import place_vector
 from vpr_edge.preprocessing import read_image
-from vpr_edge.quantize.model import Affine, Int8Model
-from vpr_edge.runtimes.files import Tflm
+from vpr_edge.quantize.model import Int8Model
+from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.runtime import dequantized
 
 CODE = """
@@ -128,7 +129,7 @@ def outputs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     folder = tmp_path_factory.mktemp("nano")
     model = Int8Model.from_checkpoint(load_checkpoint(find_checkpoint("nano-int8")))
     onnx = write_qdq_onnx(model, folder / "nano.onnx")
-    runtime = Tflm(write_tflite(onnx, folder / "nano.tflite"))
+    runtime = TflmRuntime(write_tflite(onnx, folder / "nano.tflite"))
     paths = [
         *sorted((shared / "vpr_corridor" / "query").glob("*"))[:4],
         *sorted((shared / "camvid").rglob("*.png"))[:4],

@@ -22,6 +22,7 @@ from tests.firmware_bridge.c_functions import (
     pointer,
 )
 from tests.firmware_bridge.emulate.programs import program
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.benchmarks.tasks.keypoint_sources import decode_keypoints
 from vpr_edge.firmware_bridge.emulate.run import run_image
 from vpr_edge.firmware_bridge.vision.corners import (
@@ -39,8 +40,7 @@ from vpr_edge.firmware_bridge.vision.decode_keypoints import (
 from vpr_edge.firmware_bridge.vision.decode_model import decoding_of
 from vpr_edge.firmware_bridge.vision.decode_source import write_decode
 from vpr_edge.preprocessing import Preprocessing, read_image
-from vpr_edge.quantize.model import Affine
-from vpr_edge.runtimes.files import Tflm
+from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.runtime import dequantized
 
 CODE = """
@@ -127,8 +127,8 @@ def library(
 
 
 @pytest.fixture(scope="module")
-def nano(model_named: Callable[[str], Path]) -> Tflm:
-    return Tflm(model_named("nano-int8"))
+def nano(model_named: Callable[[str], Path]) -> TflmRuntime:
+    return TflmRuntime(model_named("nano-int8"))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def photographs(shared: Path) -> list[NDArray[np.uint8]]:
     return [read_image(p) for p in sorted((shared / "natural_bsds500").glob("test_*"))[:4]]
 
 
-def int8_maps(nano: Tflm, fitted: NDArray[np.uint8]) -> dict[str, NDArray[np.int8]]:
+def int8_maps(nano: TflmRuntime, fitted: NDArray[np.uint8]) -> dict[str, NDArray[np.int8]]:
     nano.run(fitted)
     return {
         tensor.name: nano.interpreter.get_output(index)[0].copy()
@@ -144,7 +144,7 @@ def int8_maps(nano: Tflm, fitted: NDArray[np.uint8]) -> dict[str, NDArray[np.int
     }
 
 
-def settings_of(nano: Tflm) -> KeypointSettings:
+def settings_of(nano: TflmRuntime) -> KeypointSettings:
     found = decoding_of(nano.path).keypoints
     assert found is not None
     return found
@@ -194,7 +194,7 @@ def test_a_corner_beyond_the_border_is_dropped_and_one_at_the_edge_is_not_refine
 
 
 def test_the_twin_agrees_with_the_float_decoder_on_photographs(
-    nano: Tflm, photographs: list[NDArray[np.uint8]]
+    nano: TflmRuntime, photographs: list[NDArray[np.uint8]]
 ) -> None:
     affine = {t.name: (float(t.scale[0]), int(t.zero_point[0])) for t in nano.outputs}
     for image in photographs:
@@ -214,7 +214,7 @@ def test_the_twin_agrees_with_the_float_decoder_on_photographs(
 
 
 def test_c_equals_twin_on_photographs(
-    library: ctypes.CDLL, nano: Tflm, photographs: list[NDArray[np.uint8]]
+    library: ctypes.CDLL, nano: TflmRuntime, photographs: list[NDArray[np.uint8]]
 ) -> None:
     for image in photographs:
         fitted = nano.preprocessing.fit(image)
@@ -262,7 +262,7 @@ BUDGET = {(120, 160): 3_400_000, (240, 320): 15_000_000}
 
 @pytest.mark.parametrize("size", BUDGET)
 def test_an_emulated_chip_finds_the_same_within_the_budget(
-    nano: Tflm,
+    nano: TflmRuntime,
     photographs: list[NDArray[np.uint8]],
     size: tuple[int, int],
     tmp_path: Path,

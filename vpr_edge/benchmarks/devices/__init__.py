@@ -1,0 +1,1 @@
+"""Where artefacts are measured: this host, emulated cores, a board on a serial port, a Jetson."""

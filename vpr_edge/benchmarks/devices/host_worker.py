@@ -24,11 +24,12 @@ from vpr_edge.benchmarks.devices.memory import forget_peak, peak_resident_bytes
 from vpr_edge.benchmarks.devices.processors import pin
 from vpr_edge.errors import ModelError, VprEdgeError
 from vpr_edge.firmware_bridge.compile.host import host_compiler
-from vpr_edge.runtimes.choose import LIBRARIES, place_descriptor, prepare_runtime
-from vpr_edge.runtimes.files import Tflm
+from vpr_edge.places.describe import place_descriptor
+from vpr_edge.runtimes.choose import LIBRARIES, prepare_runtime
 from vpr_edge.runtimes.generated_c import GeneratedC
 from vpr_edge.runtimes.peers import PeerC
 from vpr_edge.runtimes.runtime import Runtime
+from vpr_edge.tflite.tflm import Tflm
 
 PICTURE = (480, 640)
 """Height and width of the picture that end-to-end latency begins with."""

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.benchmarks.diagnosis.diagnosis import LARGEST_DB, Diagnosis, LayerError, Remedy
 from vpr_edge.benchmarks.diagnosis.layers import plan_layers, plan_memory_blocks, range_use
 from vpr_edge.datasets.images import Images, find_images
 from vpr_edge.datasets.registry import find_data, load_places, resolve
 from vpr_edge.errors import DataError, ModelError
-from vpr_edge.export.qdq_import import METADATA_KEY
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.golden import Arrays
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
@@ -29,9 +29,9 @@ from vpr_edge.models.checkpoint import (
     shipped_checkpoints,
 )
 from vpr_edge.models.zoo import build_graph
-from vpr_edge.quantize.model import Affine, Int8Layer, Int8Model
+from vpr_edge.quantize.model import Int8Layer, Int8Model
 from vpr_edge.runtimes.runtime import read_declaration
-from vpr_edge.tflite.read import read_metadata, read_tflite
+from vpr_edge.tflite.read import METADATA_KEY, read_metadata, read_tflite
 
 if TYPE_CHECKING:
     from vpr_edge.benchmarks.diagnosis.remedies import Errors, Patient

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vpr_edge.arithmetic.integers import INT8_MAX, SMALLEST_SCALE, affine_from_range
+from vpr_edge.arithmetic.affine import INT8_MAX, SMALLEST_SCALE, Affine, affine_from_range
 from vpr_edge.benchmarks.diagnosis.diagnosis import LARGEST_DB
 from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node
 from vpr_edge.models.network import Network, activate, rearrange
@@ -29,7 +29,7 @@ from vpr_edge.quantize.fake import (
 )
 from vpr_edge.quantize.gem import find_gem
 from vpr_edge.quantize.integer import IntegerNetwork, centered_range
-from vpr_edge.quantize.model import Affine, Int8Model
+from vpr_edge.quantize.model import Int8Model
 from vpr_edge.quantize.passes import convolve_float
 
 # How much of the unevenness of the channels equalisation takes out (SmoothQuant's alpha).

@@ -1,0 +1,1 @@
+"""Pages: one engine for HTML, Markdown and CSV, one for charts, and the reports made of them."""

@@ -127,7 +127,7 @@ class Page:
 def template_environment() -> Environment:
     """The templates of all reports, with `figure` and `gap` as filters."""
     environment = Environment(
-        loader=PackageLoader("vpr_edge", "benchmarks"),
+        loader=PackageLoader("vpr_edge.benchmarks", "report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vpr_edge.benchmarks.tasks.keypoint_sources import Keypoints
 from vpr_edge.datasets.segmentation_set import COLORS, IGNORE
+from vpr_edge.metrics.keypoints import Keypoints
 from vpr_edge.quantize.sensitivity import LayerError
 
 matplotlib.use("svg")

@@ -1,0 +1,1 @@
+"""What `eval` judges: places, keypoints, segmentation, and parity of executions."""

@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.benchmarks.tasks.keypoint_sources import (
-    Keypoints,
     decode_keypoints,
     orb_keypoints,
     sift_keypoints,
 )
-from vpr_edge.benchmarks.tasks.keypoints import (
-    Detect,
-    KeypointScores,
-    evaluate_keypoints,
-    evaluate_readings,
-)
+from vpr_edge.benchmarks.tasks.keypoints import Detect, evaluate_keypoints, evaluate_readings
 from vpr_edge.benchmarks.tasks.learned_keypoints import LEARNED, open_peer
 from vpr_edge.benchmarks.tasks.places import (
     Describe,
@@ -44,11 +38,12 @@ from vpr_edge.datasets.segmentation_set import CLASSES, SegmentationSet
 from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
+from vpr_edge.metrics.keypoints import Keypoints, KeypointScores
 from vpr_edge.models.checkpoint import load_checkpoint
 from vpr_edge.places.centring import Centring
+from vpr_edge.places.describe import place_descriptor
 from vpr_edge.preprocessing import Preprocessing, read_image
 from vpr_edge.quantize.model import Int8Model
-from vpr_edge.runtimes.choose import place_descriptor
 from vpr_edge.runtimes.runtime import Runtime
 
 TASKS = ("places", "keypoints", "segmentation", "parity")

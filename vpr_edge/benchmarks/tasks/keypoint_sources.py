@@ -1,40 +1,16 @@
 """Where keypoints come from: the network's three maps, or SIFT and ORB as peers."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.firmware_bridge.vision.corners import STEPS, corner_strength, grey_picture, snapped
+from vpr_edge.metrics.keypoints import TOP_K, Keypoints
 
-TOP_K = 300
 NMS_RADIUS = 4.0
 """Pixels; a keypoint silences weaker ones nearer than this, the same for every source."""
 BORDER = 4
 """Pixels along the edge without keypoints."""
-
-
-@dataclass(frozen=True, eq=False)
-class Keypoints:
-    """Keypoints of one picture, strongest first.
-
-    Attributes:
-        xy: float32 [N, 2], pixels; (0, 0) is the centre of the first pixel.
-        score: float32 [N].
-        descriptor: float32 [N, D], compared by Euclidean distance.
-    """
-
-    xy: NDArray[np.float32]
-    score: NDArray[np.float32]
-    descriptor: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.xy)
-
-    def take(self, which: NDArray[np.generic]) -> "Keypoints":
-        """Those that an index array or a mask chooses."""
-        return Keypoints(self.xy[which], self.score[which], self.descriptor[which])
 
 
 def decode_keypoints(

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.benchmarks.tasks.keypoint_sources import TOP_K, Keypoints, strongest_inside
-from vpr_edge.benchmarks.tasks.keypoints import SIZE, Detect
+from vpr_edge.benchmarks.tasks.keypoint_sources import strongest_inside
+from vpr_edge.benchmarks.tasks.keypoints import Detect
 from vpr_edge.errors import ToolMissingError
+from vpr_edge.metrics.keypoints import SIZE, TOP_K, Keypoints
 
 if TYPE_CHECKING:
     import torch

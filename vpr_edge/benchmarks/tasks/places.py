@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.datasets.place_set import PlaceSet
-from vpr_edge.errors import DataError
+from vpr_edge.metrics.recall import RECALL_AT, recall_at
 from vpr_edge.places.centring import TERMS, Centring, centred_pair, check_order
 from vpr_edge.places.search import best, rank
 from vpr_edge.places.sequence_matching import averaged, check_sequence, trajectory_similarity
 
-RECALL_AT = (1, 5, 10)
 Describe = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From a picture uint8 [H, W, 3] to its descriptor float32 [D] of length 1."""
 
@@ -35,29 +34,6 @@ class PlaceScores:
     recall: dict[int, float]
     queries: int
     excluded: int
-
-
-def recall_at(
-    ranked: NDArray[np.int64],
-    positives: Sequence[NDArray[np.int64]],
-    ns: Sequence[int] = RECALL_AT,
-) -> dict[int, float]:
-    """Fraction of queries with a positive among the first N, for each N.
-
-    Queries without positives are left out, as VPR-methods-evaluation (Berton) does.
-
-    Args:
-        ranked: int64 [Q, k], database indices, best first.
-        positives: for each query the acceptable indices.
-        ns: values of N; beyond k nothing more is found.
-
-    Raises:
-        DataError: no query has a positive.
-    """
-    hits = [np.isin(row, right) for row, right in zip(ranked, positives, strict=True) if len(right)]
-    if not hits:
-        raise DataError("no query has a positive in the database; check the tolerance and folder.")
-    return {n: float(np.mean([hit[:n].any() for hit in hits])) for n in ns}
 
 
 def evaluate_places(

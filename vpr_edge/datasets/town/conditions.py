@@ -22,7 +22,7 @@ class Condition:
         sun: colour of the direct light; black where clouds or the earth hide the sun.
         ambient: colour of the light from everywhere.
         sun_elevation_deg: height of the sun.
-        zenith, horizon, cloud, cover: the sky, colours 0..255 (see `town_surfaces.sky`).
+        zenith, horizon, cloud, cover: the sky, colours 0..255 (see `surfaces.sky`).
         albedo: brightness of what reflects, before the picture is taken.
         glow: brightness of lit windows and lamps.
         gamma: exponent of the camera's response; above 1 darkens all but what glows.

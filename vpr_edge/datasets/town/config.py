@@ -22,7 +22,7 @@ class TownConfig:
         train_seeds, test_seeds: one town a seed; no seed may be in both.
         train_places, test_places: frames of a town's day traversal.
         spacing: metres from frame to frame.
-        conditions: of the query traversals (see `town_conditions.CONDITIONS`).
+        conditions: of the query traversals (see `conditions.CONDITIONS`).
         train_query_step, test_query_step: every how many places a query is taken.
         sideways: largest offset from the lane's centre, metres.
         turn_deg: largest offset from the lane's heading, degrees.

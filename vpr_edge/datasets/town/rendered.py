@@ -121,7 +121,7 @@ def correspondences(frame_a: TownFrame, frame_b: TownFrame) -> tuple[np.ndarray,
     """Where two frames see the same surface points, from their depth and poses.
 
     Surfaces that moved or are hidden in one frame are left out (see
-    `town_camera.shared_pixels`); integer coordinates are pixel centres.
+    `camera.shared_pixels`); integer coordinates are pixel centres.
 
     Returns:
         xy_a, xy_b: float32 [N, 2]; xy_a are pixel centres of frame A, each once.

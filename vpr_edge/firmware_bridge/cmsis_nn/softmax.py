@@ -7,9 +7,10 @@ from math import prod
 import numpy as np
 
 from vpr_edge.arithmetic.integers import Multiplier, quantize_multiplier
+from vpr_edge.arithmetic.softmax import DIFFERENCE_BITS
 from vpr_edge.firmware_bridge.cmsis_nn.call import Call, library_kernel
 from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, parameters
-from vpr_edge.firmware_bridge.operators.softmax import DIFFERENCE_BITS, Softmax
+from vpr_edge.firmware_bridge.operators.softmax import Softmax
 
 FRACTION_BITS = 31 - DIFFERENCE_BITS
 

@@ -41,6 +41,7 @@ C_TYPES = {
 VALUES_A_LINE = 20
 # Compilers need not tell longer names apart (C99 5.2.4.1).
 LONGEST_IDENTIFIER = 40
+RUNTIME_HEADERS = Path(__file__).parents[1] / "runtime"
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -261,12 +262,12 @@ class Emitter:
 
 def runtime_headers(headers: dict[str, None]) -> dict[str, Path]:
     """By name the runtime's headers that these need, their includes followed."""
-    folder, found = Path(__file__).parent / "runtime", dict[str, Path]()
+    found = dict[str, Path]()
     queue = list(headers)
     while queue:
         name = queue.pop()
         if name not in found:
-            found[name] = folder / name
+            found[name] = RUNTIME_HEADERS / name
             queue += re.findall(r'#include "(vpr_\w+\.h)"', found[name].read_text())
     return dict(sorted(found.items()))
 
@@ -299,7 +300,7 @@ def c_float(value: Any) -> str:
 
 
 @cache
-def template_environment(package: str = "vpr_edge.firmware_bridge") -> Environment:
+def template_environment(package: str = __package__) -> Environment:
     """Of a package's `templates`: an unknown name is an error, tags leave no blank lines."""
     return Environment(
         loader=PackageLoader(package, "templates"),

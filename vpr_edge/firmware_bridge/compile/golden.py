@@ -5,7 +5,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from safetensors.numpy import load_file, save_file
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.program import Program, run_reference
-from vpr_edge.tflite.read import read_tflite
+from vpr_edge.tflite.tflm import Tflm
 
-ARENA_ROOM = 1 << 20
 Arrays = tuple[NDArray[Any], ...]
 
 
@@ -28,36 +26,6 @@ class Vector:
 
     inputs: Arrays
     outputs: Arrays
-
-
-class Oracle:
-    """TFLM's interpreter on a TFLite file."""
-
-    def __init__(self, path: Path) -> None:
-        """See the class.
-
-        Raises:
-            ModelError: TFLM refuses the file.
-        """
-        from tflite_micro.python.tflite_micro import runtime
-
-        file = read_tflite(path)
-        sizes = (prod(t.shape) * t.dtype.itemsize for t in file.tensors if t.values is None)
-        try:
-            self._interpreter = runtime.Interpreter.from_bytes(
-                path.read_bytes(), arena_size=2 * sum(sizes) + ARENA_ROOM
-            )
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"{path} does not run in TFLM; convert it again.") from error
-        self._outputs = len(file.outputs)
-
-    def run(self, *inputs: NDArray[Any]) -> Arrays:
-        """The outputs; every run starts from reset variables."""
-        self._interpreter.reset()
-        for index, value in enumerate(inputs):
-            self._interpreter.set_input(value, index)
-        self._interpreter.invoke()
-        return tuple(self._interpreter.get_output(index).copy() for index in range(self._outputs))
 
 
 def oracle_outputs(path: Path, inputs: Sequence[Arrays]) -> list[Arrays]:
@@ -133,5 +101,5 @@ def _random(generator: np.random.Generator, tensor: Tensor) -> NDArray[Any]:
 
 if __name__ == "__main__":
     _path, _given, _found = map(Path, sys.argv[1:])
-    _oracle = Oracle(_path)
+    _oracle = Tflm(_path)
     _save(_found, [_oracle.run(*run) for run in _load(_given)])

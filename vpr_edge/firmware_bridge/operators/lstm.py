@@ -5,16 +5,24 @@ before their function and 2^-15 after it; the file's intermediate tensors are no
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
-from vpr_edge.arithmetic.integers import Multiplier, multiply, quantize_multiplier
-from vpr_edge.arithmetic.sigmoid_int16 import TABLE, Integers, logistic_int16, tanh_int16
+from vpr_edge.arithmetic.integers import Multiplier
+from vpr_edge.arithmetic.lstm import (
+    GATE_POWER,
+    GATE_SCALE,
+    GATES,
+    NO_CLIP,
+    Gate,
+    cell_products,
+    recur,
+)
+from vpr_edge.arithmetic.sigmoid_int16 import TABLE
 from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
     Constant,
@@ -29,30 +37,11 @@ from vpr_edge.firmware_bridge.operators.shared.requantize import (
     product_multiplier,
 )
 
-GATES = ("input", "forget", "cell", "output")
 # Positions among the inputs.
 INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES, HIDDEN, CELL = 1, 5, 12, 18, 19
 ABSENT = (9, 10, 11, 16, 17, 20, 21, 22, 23)
-# Scales of gates before their function, and of what functions yield.
-GATE_POWER, UNIT_SCALE = -12, 2.0**-15
-GATE_SCALE = np.float32(2.0**GATE_POWER)
 # Of the cell's scale, a power of two: as far as tanh shifts within int32.
 CELL_POWERS = (-27, 0)
-NO_CLIP = 1 << 15
-
-
-class Gate(NamedTuple):
-    """One of the four gates.
-
-    Attributes:
-        weights: int8 [units, inputs + units], those of the input first.
-        biases: int32 [units, 2] of the input's and of the recurrent sum, zero points folded in.
-        factors: from the two sums to the gate's int16.
-    """
-
-    weights: NDArray[np.int8]
-    biases: NDArray[np.int32]
-    factors: tuple[Multiplier, Multiplier]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,48 +182,6 @@ class SequenceLstm(Operator):
         )
 
 
-def cell_products(
-    cell_scale: float, hidden_scale: float
-) -> tuple[Multiplier, Multiplier, Multiplier]:
-    """Factors of forget x cell, input x cell gate and tanh(cell) x output gate."""
-    return (
-        quantize_multiplier(UNIT_SCALE * cell_scale / cell_scale),
-        quantize_multiplier(UNIT_SCALE * UNIT_SCALE / cell_scale),
-        quantize_multiplier(UNIT_SCALE * UNIT_SCALE / hidden_scale),
-    )
-
-
-def recur(
-    gates: Sequence[Gate],
-    products: Sequence[Multiplier],
-    cell: tuple[int, int, int],
-    sequence: Integers,
-    states: tuple[Integers, Integers],
-) -> list[Integers]:
-    """The hidden state after each step, stored integers [batches, units].
-
-    Args:
-        gates: in the order of `GATES`.
-        products: of `cell_products`.
-        cell: the power of two that is its scale, its largest magnitude, the hidden zero point.
-        sequence: stored integers [steps, batches, inputs].
-        states: hidden state and cell at the beginning, [batches, units] each.
-    """
-    (power, clip, zero), (h, c) = cell, states
-    found = []
-    for x in sequence:
-        before = [_apply(gate, x, h) for gate in gates]
-        written, kept, shown = (logistic_int16(before[index]) for index in (0, 1, 3))
-        candidate = tanh_int16(before[2], GATE_POWER)
-        c = _int16(_scaled(kept * c, products[0]))
-        c = _int16(c + _int16(_scaled(written * candidate, products[1])))
-        c = np.clip(c, -clip, clip)
-        seen = _scaled(tanh_int16(c, power) * shown, products[2])
-        h = np.clip(seen + zero, -128, 127)
-        found.append(h)
-    return found
-
-
 def _state(node: Node, index: int, dtype: str) -> Tensor:
     """A state tensor, its type checked."""
     tensor = node.input(index, dtype, rank=2)
@@ -307,27 +254,6 @@ def _gate(node: Node, index: int, source: Tensor, hidden: Tensor) -> Gate:
         biases.append((own - zero * values.sum(axis=1)).astype(np.int32))
         factors.append(factor)
     return Gate(np.concatenate(weights, axis=1), np.stack(biases, axis=1), (factors[0], factors[1]))
-
-
-def _apply(gate: Gate, x: Integers, h: Integers) -> Integers:
-    """A gate's int16 before its function, [batches, units]."""
-    weights, split = gate.weights.astype(np.int64), x.shape[1]
-    sums = (x @ weights[:, :split].T, h @ weights[:, split:].T)
-    return _int16(
-        sum(
-            _int16(_scaled(total + gate.biases[:, part], gate.factors[part]))
-            for part, total in enumerate(sums)
-        )
-    )
-
-
-def _scaled(x: Integers, factor: Multiplier) -> Integers:
-    return np.asarray(multiply(x, int(factor.value), int(factor.shift)))
-
-
-def _int16(x: Integers | int) -> Integers:
-    """Saturated."""
-    return np.clip(np.asarray(x), -(1 << 15), (1 << 15) - 1)
 
 
 def _factors(factors: Iterable[Multiplier]) -> str:

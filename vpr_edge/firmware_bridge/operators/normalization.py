@@ -5,10 +5,8 @@ from math import prod
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vpr_edge.arithmetic.fixed_point import inverse_square_root
-from vpr_edge.arithmetic.integers import multiply
+from vpr_edge.arithmetic.normalization import OUTPUT_BITS, unit_rows
 from vpr_edge.firmware_bridge.operators.shared.node import Node
 from vpr_edge.firmware_bridge.operators.shared.operator import (
     Kernel,
@@ -19,8 +17,6 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
 )
 from vpr_edge.firmware_bridge.operators.shared.rearrangement import check_rank, check_shape
 
-# The int8 output has the scale 2^-7.
-OUTPUT_BITS = 7
 # Floats are never divided by less.
 LEAST_NORM = np.float32(1e-6)
 
@@ -97,13 +93,3 @@ class L2Normalization(Operator):
             f"{c_struct(rows=prod(output.shape) // depth, depth=depth)};\n"
             f"vpr_l2_normalization_{kind}(shape, input, {more}output);",
         )
-
-
-def unit_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each row of centred integers divided by its length, times 2^`OUTPUT_BITS`."""
-    scales = [inverse_square_root(int(total)) for total in (rows * rows).sum(axis=1)]
-    value, shift = (
-        np.array(part)[:, None]
-        for part in zip(*((int(s.value), int(s.shift)) for s in scales), strict=True)
-    )
-    return np.asarray(multiply(rows, value, shift + OUTPUT_BITS))

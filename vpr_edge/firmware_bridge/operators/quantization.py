@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.arithmetic.integers import Multiplier, multiply, quantize_multiplier
 from vpr_edge.firmware_bridge.operators.elementwise import (
     LARGEST_PRODUCT_SHIFT,
@@ -24,7 +25,6 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
 )
 from vpr_edge.firmware_bridge.operators.shared.requantize import Range
 from vpr_edge.firmware_bridge.operators.shared.unary import INT8, TABLE_BODY, same_shape
-from vpr_edge.quantize.model import Affine
 
 # Number types by the suffix of the kernels' names, with their C types.
 SUFFIXES = {"int8": "s8", "uint8": "u8", "int16": "s16", "float32": "f32"}

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from vpr_edge.firmware_bridge.compile import project
+from vpr_edge.firmware_bridge.compile.emit import RUNTIME_HEADERS
 from vpr_edge.firmware_bridge.vision.decode_model import decoding_of
 from vpr_edge.firmware_bridge.vision.decode_source import write_decode
 
@@ -23,7 +24,7 @@ def write_vision(tflite_path: Path, folder: Path, name: str) -> None:
     Raises:
         ModelError: an output has a form that the decoders do not take.
     """
-    found = {path.name: path for path in (Path(project.__file__).parent / "runtime").rglob("*.h")}
+    found = {path.name: path for path in RUNTIME_HEADERS.rglob("*.h")}
     queue = [file for file, path in found.items() if path.parent.name in ("camera", "decode")]
     written: set[str] = set()
     while queue:

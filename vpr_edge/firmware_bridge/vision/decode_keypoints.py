@@ -1,8 +1,9 @@
 """Keypoints from the int8 maps, the twin of `vpr_keypoints.h`, `vpr_snapped_keypoints.h` and
 `vpr_keypoint_descriptor.h`.
 
-It decodes as `vpr_edge.benchmarks.tasks.keypoint_sources.decode_keypoints` does, in integers: positions
-are rounded to 1/64 pixel, scores stay int8 (sigmoid keeps their order), descriptors become int8.
+It decodes as `vpr_edge.benchmarks.tasks.keypoint_sources.decode_keypoints` does, in integers:
+positions are rounded to 1/64 pixel, scores stay int8 (sigmoid keeps their order), descriptors
+become int8.
 """
 
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.vision.corners import STEPS, corner_strength, snapped
 from vpr_edge.firmware_bridge.vision.decode_unit import unit_int8
-from vpr_edge.quantize.model import Affine
 
 UNIT = 127
 """Steps in the length 1 of a keypoint's descriptor."""

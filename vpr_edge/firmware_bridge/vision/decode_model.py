@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.vision.decode_keypoints import KeypointSettings
 from vpr_edge.firmware_bridge.vision.decode_place import PlaceTransform
-from vpr_edge.quantize.model import Affine
 from vpr_edge.tflite.read import TfliteTensor, read_metadata, read_tflite
 
 KEYPOINT_MAPS = ("score", "location", "descriptor")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.vision.decode_unit import unit_int8
-from vpr_edge.quantize.model import Affine
 
 _LARGEST = 32767
 

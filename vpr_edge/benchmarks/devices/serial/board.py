@@ -18,12 +18,12 @@ from vpr_edge.benchmarks.devices.serial.port import BAUD, SerialPort
 from vpr_edge.benchmarks.results import Facts, Measured
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DeviceError, ModelError
-from vpr_edge.firmware_bridge.compile.golden import Oracle
 from vpr_edge.firmware_bridge.vision.camera import PixelFormat, camera_input
 from vpr_edge.firmware_bridge.vision.decode_model import decoding_of
 from vpr_edge.places.device_map import DeviceMap
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.tflite.read import read_metadata, read_tflite
+from vpr_edge.tflite.tflm import Tflm
 
 RUNS = 5
 GREETINGS = 3
@@ -96,7 +96,7 @@ class _Host:
                 f"{path} declares no preprocessing or has no output 'place'; give the file that "
                 "the firmware was made of, exported by vpr-edge."
             ) from error
-        self.path, self.oracle = path, Oracle(path)
+        self.path, self.oracle = path, Tflm(path)
         self.shape, self.outputs = file.inputs[0].shape, len(file.outputs)
         self.transform = decoding_of(path).place
 

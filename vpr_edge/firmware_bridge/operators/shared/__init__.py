@@ -1,0 +1,1 @@
+"""What operators stand on: nodes and tensors, the base class, requantisation, windows."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import ModelError
-from vpr_edge.quantize.model import Affine
 from vpr_edge.tflite.read import TfliteTensor as Tensor
 
 _LIMITS = {

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from vpr_edge.cli import cli
-from vpr_edge.commands.console import run_command
+from vpr_edge.commands.ending import run_command
 from vpr_edge.errors import OutputError
 from vpr_edge.files import sha256
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint

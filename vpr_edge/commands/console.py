@@ -2,10 +2,8 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import click
 from rich.console import Console
@@ -14,12 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from vpr_edge.benchmarks.rows import Row, rows_as_json
-from vpr_edge.errors import VprEdgeError
 
-USER_ERROR = 2
-INTERRUPTED = 130
-LEARNING = ("torch", "lightning_fabric", "tensorboard")
-"""The packages of the extra [train]."""
 WIDTH_OF_A_FILE = 200
 
 
@@ -123,30 +116,3 @@ def format_value(value: float | None, unit: str, sign: str = "") -> str:
     if value is None:
         return ""
     return f"{value:{sign},.0f}" if unit in ("bytes", "count") else f"{value:{sign}.3f}"
-
-
-def run_command(command: Callable[..., Any]) -> None:
-    """Run the command line: what a user can mend is one sentence and exit 2, Ctrl-C is exit 130.
-
-    That is every `VprEdgeError`, and a missing package of the extra [train].
-    """
-    try:
-        command(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(USER_ERROR)
-    except VprEdgeError as error:
-        click.echo(f"vpr-edge: {error}", err=True)
-        sys.exit(USER_ERROR)
-    except ModuleNotFoundError as error:
-        if error.name not in LEARNING:
-            raise
-        click.echo(
-            f"vpr-edge: this command needs the package {error.name}, which is not installed; "
-            "pip install 'vpr-edge[train]'.",
-            err=True,
-        )
-        sys.exit(USER_ERROR)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("vpr-edge: interrupted; what was finished is kept.", err=True)
-        sys.exit(INTERRUPTED)

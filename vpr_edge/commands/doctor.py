@@ -4,11 +4,17 @@ Packages are looked up in their metadata and programs are asked for their versio
 imported, and a broken package cannot break the diagnosis.
 """
 
+import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
+
+import click
+
+from vpr_edge.commands.console import print_table
+from vpr_edge.commands.options import JSON
 
 ANSWER_SECONDS = 20.0
 
@@ -193,3 +199,18 @@ def _cuda_device() -> Tool:
     if smi.version and (_version("torch") or "").endswith("+cpu"):
         fix = "torch is a build for the CPU; install one for CUDA to train on this device"
     return Tool("CUDA device", smi.what_for, smi.version, fix)
+
+
+@click.command()
+@JSON
+def doctor(as_json: bool) -> None:
+    """Say which tools are here.
+
+    What each is for, and how to get what is missing.
+    """
+    tools = diagnose()
+    if as_json:
+        click.echo(json.dumps([asdict(tool) for tool in tools], indent=2))
+        return
+    lines = [(tool.name, tool.what_for, tool.version or "missing", tool.fix) for tool in tools]
+    print_table(("tool", "for", "version", "to get it"), lines)

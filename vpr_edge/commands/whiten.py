@@ -42,7 +42,9 @@ def whiten(
     settings: tuple[str, ...],
     overwrite: bool,
 ) -> None:
-    """Shorten the place descriptor by PCA whitening, as a last layer of the network.
+    """Shorten the place descriptor by PCA whitening.
+
+    The projection becomes the last layer of the network.
 
     CKPT is a float checkpoint; so is the result, to be quantised after.
 

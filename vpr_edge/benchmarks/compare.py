@@ -8,33 +8,11 @@ from vpr_edge.benchmarks.devices.latency import STABLE
 from vpr_edge.benchmarks.results import Results
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError
+from vpr_edge.metrics.table import RARE, metric
 
-HIGHER_IS_BETTER = (
-    "recall_at_",
-    "repeatability",
-    "homography_",
-    "matching_score",
-    "miou",
-    "pixel_accuracy",
-    "reference_cosine_",
-)
-"""How the names of figures begin that should be large; all others should be small."""
 WAITED = "cpu_wait_fraction"
-NOT_JUDGED = (
-    "runs",
-    "frames",
-    "operator_",
-    "latency_spread_ms",
-    "end_to_end_spread_ms",
-    WAITED,
-    "arena_bound_bytes",
-    "first_call_ms",
-    "engine_build_ms",
-)
-"""How the names of figures begin that are neither better nor worse, or rest on a single run."""
-RARE = ("_p95_ms", "_p99_ms")
-"""How figures end that rest on few runs; these have `RARE_FACTOR` times the tolerance."""
 RARE_FACTOR = 10
+"""Times the tolerance for figures that rest on few runs."""
 SMALL_MEMORY = 1 << 20
 """Bytes by which a peak of resident memory varies from one process to the next."""
 Verdict = Literal["same", "better", "worse", "other", "new", "gone"]
@@ -172,9 +150,10 @@ def _allowed(row: Row, spread: float, tolerance: Tolerance) -> float:
 def _verdict(row: Row, before: float, after: float, allowed: float) -> Verdict:
     if before == after:
         return "same"
-    if row.metric.startswith(NOT_JUDGED):
+    better = metric(row.metric).better
+    if better == "neither":
         return "other"
-    gain = after - before if row.metric.startswith(HIGHER_IS_BETTER) else before - after
+    gain = after - before if better == "high" else before - after
     # Room for the last bit of a sum.
     if abs(gain) <= allowed * (1 + 1e-9):
         return "same"

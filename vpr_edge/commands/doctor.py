@@ -64,7 +64,7 @@ PACKAGES = (
     _Package("lightning-fabric", "train", ("lightning-fabric",), "vpr-edge[train]"),
     _Package("panda3d", "renders the town: demo, data town, train", ("panda3d",), "vpr-edge[town]"),
     _Package("onnxruntime", "bench and eval of .onnx", ("onnxruntime",), CORE),
-    _Package("onnxsim", "checks exported float ONNX", ("onnxsim",), CORE),
+    _Package("onnxsim", "simplifies ONNX of others", ("onnxsim",), CORE),
     _Package("ai-edge-litert", "writes and runs .tflite", ("ai-edge-litert",), CORE),
     _Package("tflite-micro", "the oracle: runs .tflite as TFLM does", ("tflite-micro",), CORE),
     _Package("faiss", "search in very large place maps", ("faiss-cpu",), "vpr-edge[map]"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -42,7 +43,7 @@ def write_onnx(checkpoint: Checkpoint, path: Path) -> Path:
 
     Raises:
         CheckpointError: the checkpoint is of another kind.
-        ModelError: onnxsim finds that a simplified copy computes something else.
+        ModelError: it does not run in ONNX Runtime, or not to finite values.
         OutputError: the file could not be written.
     """
     if checkpoint.kind != "float":
@@ -60,16 +61,34 @@ def write_onnx(checkpoint: Checkpoint, path: Path) -> Path:
         writer.operation(node, [*node.inputs, *weights], node.name)
     papers = _papers(checkpoint.config, checkpoint.preprocessing, checkpoint.provenance)
     model = writer.finish(checkpoint.config.name, papers)
-    # Here, because importing it takes a while, and loads torch where that is installed.
-    import onnxsim
+    _check_runs(model, graph, path)
+    return _save(model, path)
 
-    simplified, same = onnxsim.simplify(model)
-    if not same:
-        raise ModelError(
-            f"onnxsim's copy of {path.name} computes other values; report the checkpoint."
+
+def _check_runs(model: onnx.ModelProto, graph: Graph, path: Path) -> None:
+    """Run it once, on zeros, in ONNX Runtime.
+
+    Raises:
+        ModelError: it does not run, or gives maps of another shape or that are not finite.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, ["CPUExecutionProvider"]
         )
-    # onnxsim drops nothing from what is written above; were that to change, its result counts.
-    return _save(simplified if len(simplified.graph.node) < len(model.graph.node) else model, path)
+        found = session.run(None, {"image": np.zeros((1, *graph["image"].shape), np.float32)})
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"ONNX Runtime does not run {path.name} ({reason}); report the checkpoint."
+        ) from error
+    for output, value in zip(session.get_outputs(), found, strict=True):
+        if value.shape != (1, *graph[output.name].shape) or not np.isfinite(value).all():
+            raise ModelError(
+                f"the output {output.name!r} of {path.name} is not finite in ONNX Runtime, so a "
+                "weight of the checkpoint is not; train it again."
+            )
 
 
 def write_qdq_onnx(model: Int8Model, path: Path) -> Path:

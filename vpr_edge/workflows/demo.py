@@ -158,7 +158,7 @@ def _measure(folder: Path, town: Path, say: Callable[[str], None]) -> Report:
     arenas = {
         row.device.removeprefix("host/"): row.value for row in host if row.metric == "arena_bytes"
     }
-    recall = {row.artefact: row.value for row in accuracy if row.metric == "recall_at_1"}
+    recall = {row.artefact: row.value for row in reversed(accuracy) if row.metric == "recall_at_1"}
     say("counting instructions on an emulated Cortex-M4")
     mcu = _emulated(tflite_path, say)
     graph = model.graph
@@ -244,11 +244,9 @@ def _recall_by_condition(
     for condition in split.config.conditions:
         mine = [q for q, frame in enumerate(split.queries) if frame.condition == condition]
         value = recall_at(ranked[mine], [places.positives[q] for q in mine], (1,))[1]
-        data = f"town by condition, {len(mine)} queries each"
-        metric = f"recall_at_1, {condition}"
-        rows.append(
-            Row(net.path.name, f"host/{net.name}", data, metric, value, "fraction", "measured")
-        )
+        data = f"town, {condition}, {len(mine)} queries"
+        device = f"host/{net.name}"
+        rows.append(Row(net.path.name, device, data, "recall_at_1", value, "fraction", "measured"))
     return rows
 
 

@@ -60,7 +60,8 @@ def test_report_is_one_whole_file_that_needs_no_other(demo: Path) -> None:
 
 def test_demo_recognises_unseen_places_in_int8_about_as_well_as_in_float(demo: Path) -> None:
     rows = json.loads((demo.parent / "bench.json").read_text())["rows"]
-    recall = {row["artefact"]: row["value"] for row in rows if row["metric"] == "recall_at_1"}
+    judged = [row for row in rows if row["metric"] == "recall_at_1"]
+    recall = {row["artefact"]: row["value"] for row in judged if "database" in row["data"]}
     assert set(recall) == {"nano.onnx", "nano_int8.tflite"}
     assert recall["nano_int8.tflite"] > 0.7
     assert recall["nano.onnx"] - recall["nano_int8.tflite"] <= 0.01

@@ -26,10 +26,10 @@ from vpr_edge.errors import ModelError, VprEdgeError
 from vpr_edge.firmware_bridge.compile.host import host_compiler
 from vpr_edge.places.describe import place_descriptor
 from vpr_edge.runtimes.choose import LIBRARIES, prepare_runtime
+from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.generated_c import GeneratedC
 from vpr_edge.runtimes.peers import PeerC
 from vpr_edge.runtimes.runtime import Runtime
-from vpr_edge.tflite.tflm import Tflm
 
 PICTURE = (480, 640)
 """Height and width of the picture that end-to-end latency begins with."""
@@ -107,7 +107,7 @@ def _open(
         ("first_call_ms", first, "ms", "measured"),
         ("peak_memory_bytes", float(peak_resident_bytes() - before), "bytes", "measured"),
     ]
-    if isinstance(runtime, Tflm):
+    if isinstance(runtime, TflmRuntime):
         figures.append(("arena_bytes", float(runtime.arena_bytes()), "bytes", "measured"))
     elif isinstance(runtime, GeneratedC):
         figures.append(("arena_bytes", float(runtime.arena_bytes()), "bytes", "static"))

@@ -28,6 +28,7 @@ from vpr_edge.benchmarks.results import Results, Run, Series
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError, OutputError
 from vpr_edge.files import atomic_file
+from vpr_edge.metrics.table import label
 
 FORMATS = (".html", ".md", ".csv")
 # What the names of devices with an operating system begin with.
@@ -113,7 +114,7 @@ def _headlines(rows: Sorted) -> tuple[Headline, ...]:
         )
     mine = [c for c in found if c.artefact == name and c.milliseconds is not None]
     boards = [c for c in mine if not c.place.startswith(HOSTS)]
-    for label, times in (
+    for heading, times in (
         ("fastest host", [c for c in mine if c.place.startswith(HOSTS)]),
         # What was measured on a board says more than what was predicted for one.
         ("on a microcontroller", [c for c in boards if c.method == "measured"] or boards),
@@ -123,7 +124,7 @@ def _headlines(rows: Sorted) -> tuple[Headline, ...]:
             terms = f"{name}, {one.place}, {one.method}"
             time = one.milliseconds or 0.0
             text = rough(time) if one.method == "predicted" else figure(time, "ms")
-            lines.append(Headline(label, f"{text} ms", terms))
+            lines.append(Headline(heading, f"{text} ms", terms))
     judgements = fits(rows.mcu, name)
     if judgements:
         good = [fit for fit in judgements if fit.verdict.fits]
@@ -152,7 +153,7 @@ def _over_time(series: Sequence[Series]) -> Section | None:
             for one in series
             if (one.artefact, one.metric, one.unit) == (artefact, metric, unit)
         ]
-        title = sections.label(metric.removesuffix(f"_{unit.lower()}"))
+        title = label(metric.removesuffix(f"_{unit.lower()}"))
         drawn.append(
             Chart(charts.lines(curves, "seconds", f"{title}, {shown}"), f"{artefact}: {title}")
         )

@@ -5,34 +5,8 @@ from collections.abc import Sequence
 from vpr_edge.benchmarks.report.bench_figures import Sorted, artefacts, needs
 from vpr_edge.benchmarks.report.page import Block, Cell, Section, Sentences, Table, figure, rough
 from vpr_edge.benchmarks.rows import Row
+from vpr_edge.metrics.table import label, metric, place
 
-LABELS = {
-    "latency_median_ms": "median\nms",
-    "latency_p95_ms": "95th\npercentile, ms",
-    "latency_p99_ms": "99th\npercentile, ms",
-    "latency_spread_ms": "spread\nof windows, ms",
-    "first_call_ms": "first call\nms",
-    "end_to_end_median_ms": "end to end\nmedian, ms",
-    "end_to_end_p95_ms": "end to end\n95th, ms",
-    "end_to_end_p99_ms": "end to end\n99th, ms",
-    "peak_memory_bytes": "peak resident\nbytes",
-    "arena_bytes": "arena\nbytes",
-    "recall_at_1": "R@1",
-    "recall_at_5": "R@5",
-    "recall_at_10": "R@10",
-    "repeatability": "Repeatability",
-    "localization_error_px": "Loc. error\npx",
-    "homography_d1": "d1",
-    "homography_d3": "d3",
-    "homography_d5": "d5",
-    "matching_score": "MScore",
-    "miou": "mIoU",
-    "pixel_accuracy": "pixels right",
-    "macs": "MAC",
-    "oracle_unequal_elements": "unlike TFLM\nelements",
-    "oracle_max_lsb": "unlike TFLM\nLSB at most",
-}
-_KEYPOINTS = ("repeatability", "homography_d1", "homography_d3", "homography_d5", "matching_score")
 _MEMORY = (
     "arena_bytes",
     "stack_bytes",
@@ -101,7 +75,7 @@ def instructions(rows: Sorted) -> Section | None:
             )
         )
     headings = ("artefact", "core", "MAC", "instructions\na run", "instructions\na MAC")
-    counts = Table((*headings, *(label(metric) for metric in more)), tuple(lines), 2)
+    counts = Table((*headings, *(label(name) for name in more)), tuple(lines), 2)
     blocks: list[Block] = [counts]
     if rows.predicted:
         foretold = tuple((r.artefact, r.device, rough(r.value)) for r in rows.predicted)
@@ -120,11 +94,7 @@ def hosts(rows: Sorted) -> Section | None:
     """Latency and memory as measured, as ratios too."""
     if not rows.host:
         return None
-    order = list(LABELS)
-    metrics = sorted(
-        dict.fromkeys(row.metric for row in rows.host),
-        key=lambda name: order.index(name) if name in order else len(order),
-    )
+    metrics = sorted(dict.fromkeys(row.metric for row in rows.host), key=place)
     found = {(r.artefact, r.device, r.metric): r for r in rows.host}
     tables = []
     for artefact in artefacts(rows.host):
@@ -136,7 +106,7 @@ def hosts(rows: Sorted) -> Section | None:
             time = mine.get(device)
             ratio = Cell(f"{time / fastest:.1f} x", time / slowest) if time else Cell("-")
             lines.append((device, ratio, *_values(found, artefact, device, metrics)))
-        headings = ("where", "median over\nthe fastest's", *(label(metric) for metric in metrics))
+        headings = ("where", "median over\nthe fastest's", *(label(name) for name in metrics))
         tables.append(Table(headings, tuple(lines), 1, artefact))
     note = (
         "On host/: wall clock, each runtime in a process of its own; how many threads is under "
@@ -150,20 +120,16 @@ def accuracy(rows: Sorted) -> Section | None:
     """A table for every data set."""
     if not rows.accuracy:
         return None
-    order = list(LABELS)
     tables = []
     for data in dict.fromkeys(row.data for row in rows.accuracy):
         mine = [row for row in rows.accuracy if row.data == data]
-        metrics = sorted(
-            dict.fromkeys(row.metric for row in mine),
-            key=lambda name: order.index(name) if name in order else len(order),
-        )
+        metrics = sorted(dict.fromkeys(row.metric for row in mine), key=place)
         found = {(r.artefact, r.device, r.metric): r for r in mine}
         lines = tuple(
             (artefact, device, *_values(found, artefact, device, metrics))
             for artefact, device in dict.fromkeys((r.artefact, r.device) for r in mine)
         )
-        headings = ("artefact", "where", *(label(metric) for metric in metrics))
+        headings = ("artefact", "where", *(label(name) for name in metrics))
         tables.append(Table(headings, lines, 2, data))
     note = (
         "Of the artefact in that runtime. Recall and mIoU in per cent; keypoints as shares, in "
@@ -186,11 +152,6 @@ def files(rows: Sorted) -> Section | None:
     return Section("As the files say", "Counted, not run.", (Table(("figure", *names), lines),))
 
 
-def label(metric: str) -> str:
-    """A metric as a heading."""
-    return LABELS.get(metric, metric.replace("_", " "))
-
-
 def _values(
     found: dict[tuple[str, str, str], Row], artefact: str, device: str, metrics: Sequence[str]
 ) -> list[str]:
@@ -200,6 +161,6 @@ def _values(
 def _value(row: Row | None) -> str:
     if row is None:
         return "-"
-    if row.metric in _KEYPOINTS:
+    if metric(row.metric).share:
         return f"{row.value:.3f}"
     return figure(row.value, row.unit)

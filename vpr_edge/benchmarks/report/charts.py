@@ -11,6 +11,8 @@ from html import escape
 
 WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 22, 40
+NAME_WIDTH = 13
+"""Of a bar with its name below it."""
 SERIES = tuple(f"var(--series-{number})" for number in range(1, 7))
 """Colours by position; the page defines the variables."""
 
@@ -115,16 +117,18 @@ def memory_map(blocks: Sequence[Block], limit: int, steps: int) -> str:
     return _svg(parts, "memory over time")
 
 
-def bars(values: Sequence[tuple[str, float, bool]], y: str) -> str:
+def bars(values: Sequence[tuple[str, float, bool]], y: str, named: bool = False) -> str:
     """A bar a layer.
 
     Args:
         values: what it is, how much, and whether it is to stand out.
         y: title of the upright axis.
+        named: whether each bar's name stands below it, on a sheet wide enough for all.
     """
-    across = _Scale([0, len(values)], LEFT, WIDTH - RIGHT)
+    width = max(WIDTH, LEFT + RIGHT + NAME_WIDTH * len(values)) if named else WIDTH
+    across = _Scale([0, len(values)], LEFT, width - RIGHT)
     up = _Scale([0, *(value for _, value, _ in values)], HEIGHT - BOTTOM, TOP)
-    parts = _frame(across, up, "layer", y)
+    parts = _frame(None if named else across, up, "" if named else "layer", y, width)
     for index, (name, value, stands_out) in enumerate(values):
         left, right, top = across(index + 0.1), across(index + 0.9), up(max(value, 0))
         color = "var(--wrong)" if stands_out else "var(--accent)"
@@ -132,7 +136,14 @@ def bars(values: Sequence[tuple[str, float, bool]], y: str) -> str:
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
             f'height="{up(0) - top:.1f}" fill="{color}"><title>{escape(name)}</title></rect>'
         )
-    return _svg(parts, f"{y} by layer")
+        if named:
+            at, foot = across(index + 0.5) + 3, HEIGHT - BOTTOM + 6
+            parts.append(
+                f'<text x="{at:.1f}" y="{foot}" text-anchor="end" '
+                f'transform="rotate(-90 {at:.1f} {foot})">{escape(name)}</text>'
+            )
+    below = max((6 * len(name) for name, _, _ in values), default=0) - BOTTOM if named else 0
+    return _svg(parts, f"{y} by layer", width, HEIGHT + max(below + 10, 0))
 
 
 @dataclass(frozen=True)
@@ -145,8 +156,8 @@ class Curve:
     series: int
 
 
-def lines(curves: Sequence[Curve], x: str, y: str) -> str:
-    """Curves under two axes, the upright one from 0."""
+def lines(curves: Sequence[Curve], x: str, y: str, named: bool = False) -> str:
+    """Curves under two axes, the upright one from 0; `named` with a legend above them."""
     xs = [value for curve in curves for value in curve.x]
     ys = [value for curve in curves for value in curve.y]
     across = _Scale(xs, LEFT, WIDTH - RIGHT)
@@ -160,7 +171,20 @@ def lines(curves: Sequence[Curve], x: str, y: str) -> str:
             f'<polyline points="{path}" fill="none" stroke="{SERIES[curve.series % len(SERIES)]}" '
             f'stroke-width="1.8"><title>{escape(curve.title)}</title></polyline>'
         )
+    if named:
+        parts += [_legend(curve, line) for line, curve in enumerate(curves)]
     return _svg(parts, f"{y} over {x}")
+
+
+def _legend(curve: Curve, line: int) -> str:
+    """A stroke of the curve's colour and its name, in the lower right corner, line by line."""
+    y = HEIGHT - BOTTOM - 10 - 14 * line
+    return (
+        f'<line x1="{WIDTH - RIGHT - 18}" x2="{WIDTH - RIGHT - 4}" y1="{y}" y2="{y}" '
+        f'stroke="{SERIES[curve.series % len(SERIES)]}" stroke-width="2.4"/>'
+        f'<text class="label" x="{WIDTH - RIGHT - 23}" y="{y + 3.5}" text-anchor="end">'
+        f"{escape(curve.title)}</text>"
+    )
 
 
 class _Scale:
@@ -210,15 +234,16 @@ def _spread(values: Sequence[float], axis: Axis) -> list[float]:
     return [*values, high, high - axis.least_span]
 
 
-def _frame(across: _Scale, up: _Scale, x: str, y: str) -> list[str]:
+def _frame(across: _Scale | None, up: _Scale, x: str, y: str, width: int = WIDTH) -> list[str]:
+    """Grid, ticks and titles; the horizontal axis has none where there is no scale."""
     parts = []
     for value in up.ticks():
         at = up(value)
         parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
+            f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
             f'<text x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{_number(value)}</text>'
         )
-    for value in across.ticks():
+    for value in across.ticks() if across else ():
         at = across(value)
         parts.append(
             f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
@@ -226,7 +251,7 @@ def _frame(across: _Scale, up: _Scale, x: str, y: str) -> list[str]:
             f"{_number(value)}</text>"
         )
     parts.append(
-        f'<text class="axis" x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{escape(x)}'
+        f'<text class="axis" x="{width - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{escape(x)}'
         f'</text><text class="axis" x="2" y="10">{escape(y)}</text>'
     )
     return parts
@@ -260,8 +285,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _svg(parts: Sequence[str], about: str) -> str:
+def _svg(parts: Sequence[str], about: str, width: int = WIDTH, height: int = HEIGHT) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(about)}">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(about)}">'
         f"{''.join(parts)}</svg>"
     )

@@ -1,4 +1,4 @@
-# make demo, make test, make lint: each makes .venv when pyproject.toml or constraints.txt is newer
+# make demo, make test, make lint, make docs, make results: each makes .venv when pyproject.toml or constraints.txt is newer
 # than the last installation, and otherwise installs nothing.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 # torch comes first, by its exact version, so that nothing later pulls in another build of it.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint
+.PHONY: demo test lint docs results
 
 demo: $(INSTALLED)
 	$(BIN)/vpr-edge demo --overwrite
@@ -19,6 +19,15 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy vpr_edge
+
+# The pages as a site in build/site; a broken link is an error.
+docs: $(INSTALLED)
+	$(PIP_INSTALL) -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Measures what docs/results.md shows and is not measured yet, and writes the page.
+results: $(INSTALLED)
+	$(BIN)/python tools/results.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \

@@ -18,7 +18,7 @@ STRIPS, EDGE = 3, 4
 def main(report: Path, picture: Path) -> None:
     """Draw the first strip of each of three conditions."""
     found = re.findall(
-        r'<figure class="(query|right|wrong)"><img src="data:image/jpeg;base64,([^"]+)"',
+        r'<figure class="(query|right|wrong)">\s*<img src="data:image/jpeg;base64,([^"]+)"',
         report.read_text(),
     )
     strips = [found[start : start + 6] for start in range(0, len(found), 6)]

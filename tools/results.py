@@ -61,7 +61,8 @@ SECTIONS = (
         "Recall, one query at a time, exact search by cosine. The ONNX is the float network in "
         "ONNX Runtime; the TFLite runs as generated C, which computes what TensorFlow Lite Micro "
         "computes to the last bit. None of these sets was trained on (of Nordland other places of "
-        "the same railway were). The corridor has 111 queries: a figure's standard error is four points.",
+        "the same railway were). The corridor has 111 queries: a figure's standard error is "
+        "four points.",
         tuple(
             f"vpr-edge eval {files} --data {data}{runtime}"
             for data in _SETS

@@ -7,6 +7,7 @@
 | litert-reference | .tflite, reference kernels |
 | tflm | .tflite, TensorFlow Lite Micro's interpreter, the oracle |
 | c | .tflite, the generated C as a native library |
+| device | .tflite, the same with the device's camera, decoders and map, see `device` |
 | torch | float checkpoint |
 | integer | int8 checkpoint, the integer-exact pass |
 | fake-quantised | int8 checkpoint, the forward pass of QAT |
@@ -25,6 +26,7 @@ from pathlib import Path
 from vpr_edge.errors import ModelError, ToolMissingError
 from vpr_edge.firmware_bridge.compile.host import host_compiler
 from vpr_edge.models.checkpoint import load_checkpoint
+from vpr_edge.runtimes.device import DeviceRuntime, DeviceWay
 from vpr_edge.runtimes.files import LiteRt, OnnxRuntime, TflmRuntime
 from vpr_edge.runtimes.generated_c import GeneratedC
 from vpr_edge.runtimes.peers import PEERS, PeerC, build_peer, missing_peer
@@ -32,9 +34,11 @@ from vpr_edge.runtimes.runtime import Runtime
 
 RUNTIMES = {
     ".onnx": ("onnxruntime",),
-    ".tflite": ("litert", "litert-reference", "tflm", "c"),
+    ".tflite": ("litert", "litert-reference", "tflm", "c", "device"),
     ".safetensors": ("torch", "integer", "fake-quantised"),
 }
+ON_REQUEST = ("device",)
+"""Runtimes that are chosen only where they are named: they take the networks of vpr-edge alone."""
 LIBRARIES = {
     "onnxruntime": "onnxruntime",
     "litert": "ai_edge_litert.interpreter",
@@ -84,7 +88,8 @@ def choose_runtimes(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[t
     possible = [runtimes_for(path) for path in paths]
     chosen = []
     for path, names in zip(paths, possible, strict=True):
-        found = tuple(n for n in names if (n in wanted if wanted else not missing(n)))
+        usual = [name for name in names if name not in ON_REQUEST and not missing(name)]
+        found = tuple(name for name in names if name in (wanted or usual))
         if not found and wanted:
             raise ModelError(
                 f"{path} does not run in {' or '.join(wanted)}; choose {_listed(names)}."
@@ -106,7 +111,7 @@ def left_out(path: Path) -> list[str]:
 
     Peers that are not installed are not missed.
     """
-    names = [name for name in runtimes_for(path) if name not in PEERS]
+    names = [name for name in runtimes_for(path) if name not in PEERS and name not in ON_REQUEST]
     return [reason for name in names if (reason := missing(name))]
 
 
@@ -114,7 +119,7 @@ def missing(name: str) -> str:
     """What a runtime lacks on this machine and how to get it, in one sentence; "" if nothing."""
     if name in PEERS and (reason := missing_peer(name)):
         return reason
-    if name == "c" or name in PEERS:
+    if name in ("c", "device") or name in PEERS:
         try:
             host_compiler()
         except ToolMissingError as error:
@@ -170,6 +175,8 @@ def prepare_runtime(path: Path, name: str | None = None, threads: int = 1) -> Ca
             return partial(TflmRuntime, path)
         case "c":
             return partial(GeneratedC, path, GeneratedC.build(path))
+        case "device":
+            return partial(DeviceRuntime, path, DeviceWay(path), GeneratedC.build(path))
         case peer if peer in PEERS:
             return partial(PeerC, path, peer, build_peer(path, peer))
     from vpr_edge.runtimes.checkpoints import Int8Checkpoint, TorchNetwork

@@ -26,6 +26,7 @@ from vpr_edge.errors import ModelError, VprEdgeError
 from vpr_edge.firmware_bridge.compile.host import host_compiler
 from vpr_edge.places.describe import place_descriptor
 from vpr_edge.runtimes.choose import LIBRARIES, prepare_runtime
+from vpr_edge.runtimes.device import DeviceRuntime
 from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.generated_c import GeneratedC
 from vpr_edge.runtimes.peers import PeerC
@@ -135,7 +136,9 @@ def _end_to_end(runtime: Runtime) -> Callable[[], float] | None:
 
     def timed() -> float:
         begun = perf_counter()
-        if "place" in transforms:
+        if isinstance(runtime, DeviceRuntime):
+            runtime.way.see(picture)
+        elif "place" in transforms:
             place_descriptor(runtime, picture)
         else:
             runtime.run(runtime.preprocessing.fit(picture))

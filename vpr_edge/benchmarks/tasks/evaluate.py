@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.benchmarks.rows import Row
+from vpr_edge.benchmarks.tasks.device import device_keypoints, evaluate_on_device
 from vpr_edge.benchmarks.tasks.keypoint_sources import (
     decode_keypoints,
     orb_keypoints,
@@ -23,7 +24,11 @@ from vpr_edge.benchmarks.tasks.places import (
     evaluate_places,
     evaluate_sequences,
 )
-from vpr_edge.benchmarks.tasks.segmentation import SegmentationScores, evaluate_segmentation
+from vpr_edge.benchmarks.tasks.segmentation import (
+    Segment,
+    SegmentationScores,
+    evaluate_segmentation,
+)
 from vpr_edge.datasets.homographies import (
     HomographyPair,
     read_homography_pairs,
@@ -44,6 +49,7 @@ from vpr_edge.places.centring import Centring
 from vpr_edge.places.describe import place_descriptor
 from vpr_edge.preprocessing import Preprocessing, read_image
 from vpr_edge.quantize.model import Int8Model
+from vpr_edge.runtimes.device import DeviceRuntime
 from vpr_edge.runtimes.runtime import Runtime
 
 TASKS = ("places", "keypoints", "segmentation", "parity")
@@ -128,6 +134,9 @@ def detector(
         xy = ((found.xy + 0.5) * scale - 0.5).astype(np.float32)
         return Keypoints(xy, found.score, found.descriptor)
 
+    if isinstance(runtime, DeviceRuntime):
+        return lambda image: device_keypoints(runtime, image, top_k)
+
     def detect(image: NDArray[np.uint8]) -> tuple[Keypoints, Keypoints]:
         fitted = runtime.preprocessing.fit(image)
         maps = runtime.run(fitted)
@@ -137,8 +146,19 @@ def detector(
     return detect
 
 
-def segmenter(runtime: Runtime) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """The function that gives a picture's class logits [h, w, 11] by this artefact."""
+def segmenter(runtime: Runtime) -> Segment:
+    """The function that gives a picture's class logits [h, w, 11] by this artefact.
+
+    The device's whole way ends in labels, and gives these.
+    """
+    if isinstance(runtime, DeviceRuntime):
+        way = runtime.way
+
+        def label(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            way.see(image)
+            return way.labels()
+
+        return label
 
     def segment(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         maps = runtime.run(runtime.preprocessing.fit(image))
@@ -189,7 +209,14 @@ def place_rows(
     """recall_at_1, 5 and 10; with a sequence's length also of sequences."""
     describe = describer(runtime)
     found: tuple[PlaceScores, ...]
-    if sequence == 1:
+    if isinstance(runtime, DeviceRuntime):
+        if sequence > 1 or centre != "none":
+            raise DataError(
+                "the device's own search knows single frames as they are; choose --runtime c for "
+                "sequences and centring."
+            )
+        found = (evaluate_on_device(runtime, data, progress=progress),)
+    elif sequence == 1:
         found = (evaluate_places(describe, data, centre=centre, progress=progress),)
     else:
         found = evaluate_sequences(describe, data, sequence, progress=progress, centre=centre)

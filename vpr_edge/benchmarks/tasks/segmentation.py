@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from vpr_edge.metrics.segmentation import confusion, iou_of, predicted_labels, r
 
 SIZE = (120, 160)
 """Height and width at which pictures are labelled and judged."""
-Segment = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From a picture uint8 [H, W, 3] to class logits float32 [h, w, 11]."""
+Segment = Callable[[NDArray[np.uint8]], NDArray[Any]]
+"""From a picture uint8 [H, W, 3] to class logits float32 [h, w, 11], or to labels uint8 [h, w]."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,13 @@ def evaluate_segmentation(
     """
     counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     for number, (image, labels) in enumerate(zip(data.images, data.labels, strict=True), start=1):
-        counts += confusion(
-            predicted_labels(segment(image), size),
-            resized_labels(labels, size),
-            len(CLASSES),
-            IGNORE,
+        given = segment(image)
+        found = (
+            resized_labels(given, size)
+            if given.dtype == np.uint8
+            else predicted_labels(given, size)
         )
+        counts += confusion(found, resized_labels(labels, size), len(CLASSES), IGNORE)
         if progress:
             progress(number, len(data.images))
     if not counts.any():

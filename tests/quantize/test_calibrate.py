@@ -52,10 +52,10 @@ def test_error_grows_where_a_layer_is_made_worse() -> None:
     network = random_network(build_graph(CONVAP))
     fake = calibrate(FakeQuantNetwork(network), [tensor(images(6))])
     before = layer_errors(network, to_int8_model(fake, CONVAP, FIT, {}), images(2))
-    fake.quantizer("stem").log_scale.data += 2.0
+    fake.quantizer("stem").log_factor.data += 2.0
     after = layer_errors(network, to_int8_model(fake, CONVAP, FIT, {}), images(2))
     assert after[1].node == "stem" and after[1].snr_db < before[1].snr_db - 5
-    fake.quantizer("stem").log_scale.data -= 4.0
+    fake.quantizer("stem").log_factor.data -= 4.0
     clipped = layer_errors(network, to_int8_model(fake, CONVAP, FIT, {}), images(2))
     assert clipped[1].saturated_fraction > 0.05 > before[1].saturated_fraction
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from vpr_edge.arithmetic.affine import Affine
 
 from tests.quantize.networks import (
     CONVAP,
@@ -18,7 +19,12 @@ from tests.quantize.networks import (
 )
 from vpr_edge.models.graph import Graph, GraphBuilder
 from vpr_edge.models.zoo import build_graph
-from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
+from vpr_edge.quantize.fake import (
+    ActivationQuantizer,
+    FakeQuantConvolution,
+    FakeQuantNetwork,
+    to_int8_model,
+)
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.passes import RoundedNetwork
 from vpr_edge.quantize.straight_through import round_clamp
@@ -100,7 +106,7 @@ def test_scale_gradient_is_that_of_learned_step_sizes(activation: str, exact: bo
     network.integer_exact = exact
     quantizer = network.quantizer("y")
     with torch.no_grad():
-        quantizer.log_scale -= 0.7  # so that some values are clipped
+        quantizer.log_factor -= 0.7  # so that some values are clipped
     pictures = tensor(images(1))[:, :, :8, :8]
     upstream = torch.randn(1, 4, 8, 8)
     network(pictures)["y"].backward(upstream)
@@ -117,8 +123,46 @@ def test_scale_gradient_is_that_of_learned_step_sizes(activation: str, exact: bo
     factor = 1 / math.sqrt(4 * 8 * 8 * 255)
     expected = float((upstream * slope).sum()) * factor * scale
     assert (~inside).any()
-    assert quantizer.log_scale.grad is not None
-    assert float(quantizer.log_scale.grad) == pytest.approx(expected, rel=0.02, abs=1e-5)
+    assert quantizer.log_factor.grad is not None
+    assert float(quantizer.log_factor.grad) == pytest.approx(expected, rel=0.02, abs=1e-5)
+
+
+def random_scales(count: int) -> np.ndarray:
+    """float32 of every mantissa, over twenty octaves."""
+    rng = np.random.default_rng(11)
+    mantissas = rng.integers(1 << 23, 1 << 24, count).astype(np.float32)
+    return np.ldexp(mantissas, rng.integers(-40, -20, count)).astype(np.float32)
+
+
+@pytest.mark.exact
+def test_a_given_scale_is_kept_to_the_last_bit() -> None:
+    quantizer = ActivationQuantizer(100, False)
+    for scale in random_scales(2000):
+        quantizer.set(Affine(scale, 3))
+        assert quantizer.affine() == Affine(scale, 3)
+
+
+@pytest.mark.exact
+def test_a_given_scale_of_weights_is_kept_to_the_last_bit_and_follows_them() -> None:
+    scales = random_scales(2000)
+    # Most live weights ask for the scale they were stored with; these ask for the next float.
+    assert (scales * np.float32(127) / np.float32(127) != scales).any()
+    rows = torch.from_numpy(scales)
+    # The widest is -127, but for a channel that leaves a quarter of the range unused.
+    integers = torch.tensor([-127.0, 64.0, 1.0]).repeat(len(scales), 1)
+    integers[0, 0] = -95.0
+    weight = (integers * rows[:, None])[:, :, None, None]
+    layer, input_scale = FakeQuantConvolution(weight, 1000 * rows / 255), torch.tensor(1 / 255)
+    layer.keep(rows, input_scale)
+    found = layer.quantized(input_scale)
+    assert torch.equal(found.weight_scale, rows)
+    assert torch.equal(found.weight[:, :, 0, 0], integers)
+    with torch.no_grad():
+        layer.weight.mul_(2)
+        layer.bias.mul_(2)
+    found = layer.quantized(input_scale)
+    assert torch.equal(found.weight_scale, 2 * rows)
+    assert torch.equal(found.weight[:, :, 0, 0], integers)
 
 
 def test_rounding_passes_gradients_inside_the_range_only() -> None:

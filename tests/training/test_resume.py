@@ -150,6 +150,26 @@ def test_a_state_without_hashes_is_gone_on_with(tmp_path, data) -> None:
     assert steps == [3]
 
 
+def test_a_state_that_holds_scales_as_logarithms_is_gone_on_with(tmp_path, data) -> None:
+    recipe = replace(
+        tiny.TINY, init="nano", quantize=True, steps=3, save_every=2, batch=Batch(0, 0, 1)
+    )
+    whole = load_checkpoint(train(recipe, tmp_path / "whole", data))
+    path = tmp_path / "whole" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    assert state["step"] == 2
+    for part in (state["model"], state["average"]):
+        for name in [name for name in part if name.endswith("log_factor")]:
+            given = part.pop(name.replace("log_factor", "given_scale"))
+            part[name.replace("log_factor", "log_scale")] = part.pop(name) + given.log()
+    (tmp_path / "old").mkdir()
+    torch.save(state, tmp_path / "old" / "state.pt")
+    resumed = load_checkpoint(train(recipe, tmp_path / "old", data))
+    for name, value in whole.tensors.items():
+        if name.endswith(".scale"):
+            np.testing.assert_allclose(resumed.tensors[name], value, rtol=1e-2, err_msg=name)
+
+
 @pytest.mark.parametrize("old", [False, True])
 def test_losses_are_means_of_the_steps_since_the_last_whatever_log_every(
     old, tmp_path, data

@@ -31,20 +31,56 @@ WEIGHT_MAX = 127
 BIAS_MAX = 1 << 22
 
 
-class FakeQuantConvolution(nn.Module):
+class FakeQuantWeights(nn.Module):
+    """Weights in real units whose symmetric integers have one scale a row, found from them live.
+
+    A scale that is stored is not always the one that its dequantised weights ask for: the last bit
+    of 127 s / 127 may differ from s, and the range may be wider than the weights. `keep` takes the
+    stored one as it is; weights that move then scale it by a factor that is 1 until they do.
+    """
+
+    given: Tensor
+    asked: Tensor
+
+    def __init__(self, weight: Tensor, rows: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        # By row: the scale that was given, and what the weights asked for when it was.
+        self.register_buffer("given", torch.ones(rows), persistent=False)
+        self.register_buffer("asked", torch.ones(rows), persistent=False)
+
+    def ask(self, input_scale: Tensor) -> Tensor:
+        """The least scale, [rows], at which the live weights fit their integers."""
+        raise NotImplementedError
+
+    def scale(self, input_scale: Tensor) -> Tensor:
+        """The scale in use, [rows]; no gradient."""
+        with torch.no_grad():
+            return self.ask(input_scale) / self.asked * self.given
+
+    @torch.no_grad()
+    def keep(self, scale: Tensor, input_scale: Tensor) -> None:
+        """Take a stored scale [rows] for the weights as they are, to the bit."""
+        self.asked.copy_(self.ask(input_scale))
+        self.given.copy_(scale)
+
+
+class FakeQuantConvolution(FakeQuantWeights):
     """A convolution with BatchNorm folded; weight [O, I, kh, kw] and bias [O] in real units."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
+        super().__init__(weight, len(weight))
         self.bias = nn.Parameter(bias.clone())
+
+    def ask(self, input_scale: Tensor) -> Tensor:
+        """See `FakeQuantWeights`."""
+        largest = self.weight.abs().amax(dim=(1, 2, 3)) / WEIGHT_MAX
+        enough = self.bias.abs() / (input_scale * BIAS_MAX)
+        return torch.maximum(largest, enough).clamp_(min=SMALLEST_SCALE)
 
     def quantized(self, input_scale: Tensor) -> QuantizedWeights:
         """Symmetric integers for each output channel, from the live weights."""
-        with torch.no_grad():
-            largest = self.weight.abs().amax(dim=(1, 2, 3)) / WEIGHT_MAX
-            enough = self.bias.abs() / (input_scale * BIAS_MAX)
-            scale = torch.maximum(largest, enough).clamp_(min=SMALLEST_SCALE)
+        scale = self.scale(input_scale)
         return QuantizedWeights(
             round_through(self.weight / scale[:, None, None, None]),
             scale,
@@ -52,17 +88,19 @@ class FakeQuantConvolution(nn.Module):
         )
 
 
-class FakeQuantConstants(nn.Module):
+class FakeQuantConstants(FakeQuantWeights):
     """Learned constants [1, C, rows, columns] in real units, with one scale for all of them."""
 
     def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
+        super().__init__(weight, 1)
+
+    def ask(self, input_scale: Tensor) -> Tensor:
+        """See `FakeQuantWeights`."""
+        return (self.weight.abs().amax().reshape(1) / WEIGHT_MAX).clamp_(min=SMALLEST_SCALE)
 
     def quantized(self, input_scale: Tensor) -> QuantizedWeights:
         """Symmetric integers from the live constants."""
-        with torch.no_grad():
-            scale = (self.weight.abs().amax().reshape(1) / WEIGHT_MAX).clamp_(min=SMALLEST_SCALE)
+        scale = self.scale(input_scale)
         bias = torch.zeros(0, device=input_scale.device)
         return QuantizedWeights(round_through(self.weight / scale), scale, bias)
 
@@ -70,27 +108,32 @@ class FakeQuantConstants(nn.Module):
 class ActivationQuantizer(nn.Module):
     """The int8 parameters of one group of maps: a learned scale and a fixed zero point.
 
-    The logarithm of the scale is what is learned, so that it stays positive and a step of the
-    optimiser is relative (arXiv 1903.08066).
+    What is learned is the logarithm of a factor on the scale that was given, so that the scale
+    stays positive and a step of the optimiser is relative (arXiv 1903.08066). The given scale is
+    kept as it is: a logarithm of it would not come back from exp to the last bit on every machine,
+    while the factor of a logarithm of 0 is 1 on all.
 
     Args:
         elements: elements of the group's map in one image, for LSQ's gradient scale.
         rectified: whether no value is negative and zero points are free: zero point -128.
     """
 
-    log_scale: Tensor
+    given_scale: Tensor
+    log_factor: Tensor
     zero_point: Tensor
 
     def __init__(self, elements: int, rectified: bool) -> None:
         super().__init__()
         self.gradient_factor = 1.0 / math.sqrt(elements * 255)
         self.rectified = rectified
-        self.log_scale = nn.Parameter(torch.tensor(math.log(6 / 255)))
+        self.register_buffer("given_scale", torch.tensor(6 / 255))
+        self.log_factor = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("zero_point", torch.tensor(-128 if rectified else 0))
 
     def scale(self) -> Tensor:
         """The scale, float32 scalar, with LSQ's gradient factor."""
-        return torch.exp(scale_gradient(self.log_scale, self.gradient_factor))
+        factor = torch.exp(scale_gradient(self.log_factor, self.gradient_factor))
+        return self.given_scale * factor
 
     def affine(self) -> Affine:
         """The parameters as stored: the very float32 that the forward pass uses."""
@@ -98,8 +141,9 @@ class ActivationQuantizer(nn.Module):
 
     @torch.no_grad()
     def set(self, affine: Affine) -> None:
-        """Start from these parameters."""
-        self.log_scale.fill_(math.log(float(affine.scale)))
+        """Start from exactly these parameters."""
+        self.given_scale.fill_(float(affine.scale))
+        self.log_factor.zero_()
         self.zero_point.fill_(affine.zero_point)
 
 

@@ -88,6 +88,8 @@ def load_state(path: Path, settings: dict[str, Any]) -> RunState | None:
         begun = json.loads(values.pop("recipe"))
         # Older states do not say it, but were summed since the last multiple of `log_every`.
         values.setdefault("summed", values["step"] % begun["log_every"])
+        for name in ("model", "average", "best"):
+            values[name] = _with_factors(values[name])
         state = RunState(**values)
     except Exception as error:  # torch raises half a dozen kinds for damaged files
         raise CheckpointError(
@@ -96,6 +98,18 @@ def load_state(path: Path, settings: dict[str, Any]) -> RunState | None:
         ) from error
     refuse_other_settings(path.parent, begun, settings)
     return state
+
+
+def _with_factors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Older states hold a scale as its logarithm: a factor on a given scale of 1, bit for bit."""
+    found = {}
+    for name, value in tensors.items():
+        kept = name.removesuffix("log_scale")
+        if kept == name:
+            found[name] = value
+        else:
+            found |= {f"{kept}log_factor": value, f"{kept}given_scale": torch.ones_like(value)}
+    return found
 
 
 def refuse_other_settings(folder: Path, begun: dict[str, Any], wanted: dict[str, Any]) -> None:

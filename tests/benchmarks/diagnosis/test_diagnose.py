@@ -97,8 +97,8 @@ def test_the_network_that_remedies_start_from_is_the_one_that_is_flashed(
     again = patient.stored(patient.fake())
     assert again.activations == model.activations
     for name, layer in model.layers.items():
-        np.testing.assert_array_equal(again.layers[name].weight, layer.weight)
-        np.testing.assert_array_equal(again.layers[name].bias, layer.bias)
+        for part in ("weight", "weight_scale", "bias"):
+            np.testing.assert_array_equal(getattr(again.layers[name], part), getattr(layer, part))
 
 
 def test_a_clip_that_is_far_too_wide_is_found_and_moved_back(

@@ -118,6 +118,9 @@ class Patient:
         """The int8 network as QAT holds it: its weights in float, its scales."""
         fake = FakeQuantNetwork(self.network, self.symmetric)
         with torch.no_grad():
+            for group in fake.quantizers:
+                fake.quantizer(group).set(self.model.activations[group])
+            input_scales = fake.scales()
             for node in self.graph.weighted():
                 stored = self.model.layers[node.name]
                 scale = torch.from_numpy(stored.weight_scale)
@@ -127,8 +130,7 @@ class Patient:
                 if isinstance(layer, FakeQuantConvolution):
                     bias = torch.from_numpy(stored.bias.astype(np.float32))
                     layer.bias.copy_(bias * torch.from_numpy(self.model.bias_scale(node)))
-            for group in fake.quantizers:
-                fake.quantizer(group).set(self.model.activations[group])
+                layer.keep(scale, input_scales[node.inputs[0]])
             if self.model.place_gain is not None:
                 fake.place_gain = torch.from_numpy(self.model.place_gain)
         return fake

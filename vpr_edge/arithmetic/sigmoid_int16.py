@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.portable import logistic
+
 Integers = NDArray[np.int64]
 LAST = 255
 
@@ -19,7 +21,7 @@ def _table() -> NDArray[np.uint16]:
     A chord over a step h errs by up to h^2 f'' / 8, always to one side. The samples are moved by
     half of that, so that interpolation errs to both sides alike; the last is the limit.
     """
-    values = 1 / (1 + np.exp(-np.arange(LAST + 1) / 24))
+    values = logistic(np.arange(LAST + 1) / 24)
     second = values * (1 - values) * (1 - 2 * values) / 24**2
     samples = np.floor((values - second / 16) * 65536 + 0.5)
     samples[LAST] = 65535

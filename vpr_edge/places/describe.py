@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.portable import cube_root
 from vpr_edge.errors import ModelError
 from vpr_edge.runtimes.runtime import Runtime
 
@@ -35,7 +36,7 @@ def place_vector(
                 f"the place descriptor declares the root {root!r}; this version takes only 3, "
                 "export the model again."
             )
-        vector = np.cbrt(vector)
+        vector = cube_root(vector).astype(np.float32)
     flat = vector.reshape(-1)
     if gain is not None:
         factors = np.asarray(gain, np.float32).reshape(-1)

@@ -57,7 +57,8 @@ def _gains(norm: nn.BatchNorm2d, activation: str) -> Tensor:
     middle = norm.bias if activation == "relu" else norm.bias.abs()
     largest = (middle + DEVIATIONS * norm.weight.abs()).detach()
     ratio = largest.max() / largest.clamp(min=float(largest.max()) * 2.0**-LARGEST_POWER)
-    powers = torch.floor(torch.log2(ratio.clamp(min=1.0)))
+    # Of exponents and shifts: a logarithm may miss a power of two by its last bit.
+    powers = torch.frexp(ratio.clamp(min=1.0)).exponent - 1
     # A channel that never rises above zero has nothing to gain.
     powers = torch.where(largest > 0, powers, torch.zeros_like(powers))
-    return torch.exp2(powers)
+    return (torch.ones_like(powers) << powers).to(ratio.dtype)

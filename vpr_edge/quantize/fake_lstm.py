@@ -1,13 +1,12 @@
 """The LSTM over sequences, trained through the rounding of its int8 form (`quantize.lstm`)."""
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vpr_edge.arithmetic.affine import INT8_MAX, INT8_MIN, Affine, affine_from_range
 from vpr_edge.arithmetic.lstm import GATE_SCALE
+from vpr_edge.arithmetic.portable import floor_log2
 from vpr_edge.models.sequence import SequenceNetwork
 from vpr_edge.quantize.lstm import Int8Lstm, Weights
 from vpr_edge.quantize.straight_through import round_clamp, round_through
@@ -40,7 +39,9 @@ class FakeQuantLstm(nn.Module):
             states, cells = self._recur(frames, real=True)
         largest = max(float(states.abs().max()), 1 / 256)
         self.hidden = Affine(np.float32(largest / INT8_MAX), 0)
-        power = math.ceil(math.log2(HEADROOM * max(float(cells.abs().max()), 1e-3) / INT16_MAX))
+        step = HEADROOM * max(float(cells.abs().max()), 1e-3) / INT16_MAX
+        # A step's power of two or the next.
+        power = floor_log2(step) + (step > 2.0 ** floor_log2(step))
         self.cell_power = min(max(power, CELL_POWERS[0]), CELL_POWERS[1])
 
     def forward(self, frames: Tensor) -> Tensor:

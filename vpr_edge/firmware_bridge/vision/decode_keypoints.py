@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.arithmetic.affine import Affine
+from vpr_edge.arithmetic.portable import logistic, tanh
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.vision.corners import STEPS, corner_strength, snapped
 from vpr_edge.firmware_bridge.vision.decode_unit import unit_int8
@@ -102,8 +103,8 @@ class KeypointSettings:
                 f"a keypoint map of {size[0]}x{size[1]} cells of {cell} pixels cannot be decoded "
                 f"on the device; choose an input of at most {_LARGEST_SIDE} pixels a side."
             )
-        probability = 1 / (1 + np.exp(-_reals(score)))
-        offset = np.rint(np.tanh(_reals(location)) * (reach * cell * STEPS)).astype(np.int16)
+        probability = logistic(_reals(score))
+        offset = np.rint(tanh(_reals(location)) * (reach * cell * STEPS)).astype(np.int16)
         return cls(
             size[0],
             size[1],

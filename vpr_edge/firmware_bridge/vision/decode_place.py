@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.arithmetic.affine import Affine
+from vpr_edge.arithmetic.portable import cube_root
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.vision.decode_unit import unit_int8
 
@@ -63,7 +64,7 @@ class PlaceTransform:
         # Without a root the table is an exact multiple of the steps.
         value = steps * (_LARGEST // np.abs(steps).max())
         if root:
-            value = _full_range(np.cbrt(steps))
+            value = _full_range(cube_root(steps))
         return cls(prod(shape), value.astype(np.int16), _full_range(gains))
 
     def describe(self, place_map: NDArray[np.int8], unit: int) -> NDArray[np.int8]:

@@ -7,20 +7,25 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from tests.training import tiny
 from vpr_edge.errors import CheckpointError
 from vpr_edge.files import sha256
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from vpr_edge.training.batches import draw_batch
+from vpr_edge.training import loop
+from vpr_edge.training.batches import Data, draw_batch
 from vpr_edge.training.hardware import Hardware
 from vpr_edge.training.loop import train
 from vpr_edge.training.network import recipe_config, starting_network
-from vpr_edge.training.recipe import Batch, load_recipe
+from vpr_edge.training.recipe import Batch, Recipe, Validation, load_recipe
 from vpr_edge.training.stages import Stage, run_chain
 from vpr_edge.training.step import SealedBatch, Step, weights_at
 
@@ -134,6 +139,68 @@ def test_a_run_is_not_gone_on_with_when_a_file_it_names_has_changed(tmp_path, da
     targets.write_bytes(b"of another")
     with pytest.raises(CheckpointError, match=r"teacher '.*maps\.npz', a file whose content"):
         train(recipe, run, data)
+
+
+def _interrupted(recipe: Recipe, folder: Path, data: Data, at: int, **more: Any) -> dict[str, Any]:
+    """The state of a run that was stopped after reporting a step."""
+
+    def stop(step: int, _losses: dict[str, float]) -> None:
+        if step == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder, data, stop, **more)
+    return torch.load(folder / "state.pt", weights_only=True)
+
+
+def test_a_run_that_was_out_of_patience_takes_no_further_step(tmp_path, data) -> None:
+    recipe = replace(
+        tiny.TINY, steps=4, batch=Batch(0, 0, 1),
+        validation=Validation("miou", every=2, share=0.3, patience=2),
+    )  # fmt: skip
+    state = _interrupted(recipe, tmp_path, data, at=3)
+    assert (state["step"], state["since_best"]) == (2, 0) and state["best_figure"] >= 0
+    torch.save(state | {"since_best": 2}, tmp_path / "state.pt")
+    steps: list[int] = []
+    path = train(recipe, tmp_path, data, lambda step, _losses: steps.append(step))
+    assert steps == []
+    judged = load_checkpoint(path).provenance["validation"]
+    assert judged == {"miou": state["best_figure"]}
+
+
+def test_a_judgement_is_measured_against_the_best_before_the_run_stopped(tmp_path, data) -> None:
+    recipe = replace(
+        tiny.TINY, steps=4, batch=Batch(0, 0, 1),
+        validation=Validation("miou", every=2, share=0.3, patience=9),
+    )  # fmt: skip
+    state = _interrupted(recipe, tmp_path, data, at=3)
+    # Better than any network can be.
+    torch.save(state | {"best_figure": 2.0}, tmp_path / "state.pt")
+    assert load_checkpoint(train(recipe, tmp_path, data)).provenance["validation"] == {"miou": 2.0}
+    found = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert (found["step"], found["since_best"]) == (4, 1)
+
+
+def test_the_scale_of_float16s_gradients_goes_on_where_it_was(
+    tmp_path, data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_float16(_hardware: Hardware) -> Fabric:
+        """As on a GPU: `launch` offers no float16 on a CPU, where it is slow."""
+        scaler = torch.amp.GradScaler("cpu")
+        return Fabric(
+            accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)]
+        )
+
+    monkeypatch.setattr(loop, "launch", in_float16)
+    recipe = replace(tiny.TINY, steps=4, batch=Batch(0, 0, 1))
+    state = _interrupted(recipe, tmp_path, data, at=3)
+    # Torch begins at 65536, and halves it while gradients overflow.
+    assert state["precision"]["scale"] >= 8192
+    changed = state["precision"] | {"scale": 512.0}
+    torch.save(state | {"precision": changed}, tmp_path / "state.pt")
+    train(recipe, tmp_path, data)
+    found = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert found["step"] == 4 and found["precision"]["scale"] <= 512
 
 
 def test_a_state_without_hashes_is_gone_on_with(tmp_path, data) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from vpr_edge.benchmarks.devices.latency import Protocol, measure_latency, random_inputs
+from vpr_edge.benchmarks.devices.latency import Protocol, Stopwatch, measure_latency, random_inputs
 from vpr_edge.errors import ModelError
 from vpr_edge.places.describe import place_descriptor
 from vpr_edge.runtimes.choose import choose_runtimes, open_runtime
@@ -61,6 +61,31 @@ def test_runs_are_counted_without_the_warm_up(foreign: Path) -> None:
     found = measure_latency(runtime, random_inputs(runtime.inputs), Protocol(5, 3, 0.005))
     assert found.runs == len(fed) - 5 >= 3
     assert found.spread >= 0
+
+
+class Clock:
+    """Says how long a process has waited for its CPU: as a list tells it, reading by reading."""
+
+    known = True
+
+    def __init__(self, readings: Sequence[float]) -> None:
+        self._readings = iter(readings)
+
+    def milliseconds(self) -> float:
+        return next(self._readings)
+
+
+@pytest.mark.parametrize(
+    ("waited", "counted"), [(0.0, 10.0), (4.0, 6.0), (9.5, 0.5), (10.0, 10.0), (25.0, 10.0)]
+)
+def test_what_a_run_waited_for_its_cpu_is_no_part_of_it(waited: float, counted: float) -> None:
+    # Of a longer wait some lay outside of what is timed: nothing is known of the run then.
+    watch = Stopwatch(lambda: 10.0)
+    watch._waiting = Clock([100.0, 100.0 + waited])  # type: ignore[assignment]
+    assert watch.window(0) == pytest.approx(counted)
+    found = watch.latency()
+    assert found.runs == 1 and found.median == pytest.approx(counted)
+    assert (found.waited == 0) == (waited == 0)
 
 
 def test_random_input_covers_bytes_and_stays_in_the_range_of_pictures() -> None:

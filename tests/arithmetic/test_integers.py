@@ -17,6 +17,8 @@ from vpr_edge.arithmetic.integers import (
     round_average,
 )
 
+pytestmark = pytest.mark.exact
+
 int32 = st.integers(-(2**31), 2**31 - 1)
 factors = st.floats(2.0**-30, 8.0)
 

@@ -12,6 +12,8 @@ from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.arithmetic.sigmoid_int16 import TABLE, logistic_int16, tanh_int16
 from vpr_edge.tflite.tflm import Tflm
 
+pytestmark = pytest.mark.exact
+
 EVERY_INT16 = np.arange(-32768, 32768)
 # Binary logarithms of scales: of gates (-12), and of cells.
 POWERS = (-16, -15, -12, -11, -9)

@@ -27,8 +27,21 @@ def test_sequences_of_a_real_corridor_are_judged_beside_single_frames(shared: Pa
     assert along > single + 0.05 and along > means
 
 
-def test_sequences_are_for_places_in_order_of_travel(shared: Path) -> None:
-    words = ["eval", "nano-int8", "--data", str(shared / "vpr_sped"), "--sequence", "5"]
+def test_sequences_are_judged_beside_single_frames(data_sets: Path) -> None:
+    words = ["eval", "nano", "--data", str(data_sets / "vpr_corridor"), "--sequence", "3"]
+    done = CliRunner().invoke(cli, [*words, "--json"], catch_exceptions=False)
+    rows = [row for row in json.loads(done.stdout)["rows"] if row["metric"] == "recall_at_1"]
+    single, along, _ = (row["value"] for row in rows)
+    assert [row["data"].split(", ")[-2] for row in rows] == [
+        "single frame",
+        "sequence of 3 (trajectory)",
+        "sequence of 3 (averaged descriptors)",
+    ]
+    assert along >= single > 0.5
+
+
+def test_sequences_are_for_places_in_order_of_travel(data_sets: Path) -> None:
+    words = ["eval", "nano-int8", "--data", str(data_sets / "vpr_sped"), "--sequence", "5"]
     with pytest.raises(DataError, match="no order of travel"):
         CliRunner().invoke(cli, words, catch_exceptions=False)
     with pytest.raises(DataError, match="not for keypoints"):
@@ -48,8 +61,8 @@ def test_centred_places_are_judged_under_terms_of_their_own(shared: Path) -> Non
         assert first["metric"] == "recall_at_1" and first["value"] > least
 
 
-def test_centring_that_cannot_be_is_refused(shared: Path) -> None:
-    words = ["eval", "nano-int8", "--data", str(shared / "vpr_sped")]
+def test_centring_that_cannot_be_is_refused(data_sets: Path) -> None:
+    words = ["eval", "nano-int8", "--data", str(data_sets / "vpr_sped")]
     for options, reason in (
         (["--centre-so-far"], "no order of travel"),
         (["--centre", "--centre-so-far"], "exclude each other"),
@@ -60,10 +73,10 @@ def test_centring_that_cannot_be_is_refused(shared: Path) -> None:
 
 
 def test_whiten_writes_a_float_checkpoint_that_ends_in_a_projection(
-    shared: Path, tmp_path: Path
+    data_sets: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "short.safetensors"
-    words = ["whiten", "nano", "--length", "8", "--pictures", "40", "--data", str(shared)]
+    words = ["whiten", "nano", "--length", "8", "--pictures", "40", "--data", str(data_sets)]
     words += ["-s", "sources={nordland: 1.0}", "--output", str(target)]
     CliRunner().invoke(cli, words, catch_exceptions=False)
     found, plain = load_checkpoint(target), load_checkpoint(find_checkpoint("nano"))

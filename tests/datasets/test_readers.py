@@ -51,6 +51,64 @@ def corridor(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_each_layout_is_read_as_it_was_laid_out(
+    data_sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(data_sets))
+    corridor = load_places("vpr_corridor")
+    assert corridor.positives[0].tolist() == [0, 1, 2]
+    assert corridor.positives[23].tolist() == [21, 22, 23]
+    assert corridor.terms == "query->ref, tolerance 2 frames, database 24"
+    sped = load_places("vpr_sped")
+    # The strip is left out, and those after it move up.
+    assert sped.queries.names == tuple(f"{i:04}" for i in (0, 1, 3, 4, 5, 6, 7))
+    assert [p.tolist() for p in sped.positives] == [[i] for i in range(7)]
+    assert sped.drives == () and "1 too low, left out" in sped.terms
+    assert len(load_places("vpr_nordland64").queries) == 4
+    camvid = load_segmentation(data_sets / "camvid")
+    assert camvid.terms == "val, 3 images"
+    assert camvid.images[0].shape == (*camvid.labels[0].shape, 3)
+    assert len(load_camvid(data_sets / "camvid", "train").images) == 6
+
+
+def test_walks_are_in_order_of_time_and_split_whole(data_sets: Path) -> None:
+    videos = load_tower(data_sets / "places_ie_tower")
+    assert [video.stem for video in videos] == [f"walk{i:02}" for i in range(12)]
+    for video in videos:
+        # By number: as text 9 would come last.
+        assert video.frames.names == tuple(f"{video.stem}_frame_{n}" for n in (9, 10, 11))
+        assert video.label == f"floor{int(video.stem[-2:]) % 2}" and video.area == "hall"
+    training, held_out = split_by_stem(videos, 0.4)
+    assert training and held_out and len(training) + len(held_out) == 12
+    assert not {v.stem for v in training} & {v.stem for v in held_out}
+    assert split_by_stem(videos[::2], 0.4)[1] == tuple(v for v in videos[::2] if v in held_out)
+
+
+def test_photographs_are_chosen_by_their_names(data_sets: Path, tmp_path: Path) -> None:
+    folder = data_sets / "natural_bsds500"
+    assert [len(load_photographs(folder, s)) for s in ("train", "val", "test")] == [6, 3, 12]
+    assert len(load_photographs(folder)) == 21
+    paint(tmp_path / "picture.png")
+    with pytest.raises(DataError, match="named test_"):
+        load_photographs(tmp_path, "test")
+
+
+def views_map_onto_the_first(pairs: list[HomographyPair]) -> None:
+    for pair in (pairs[0], pairs[0].resized((120, 160))):
+        size = pair.image_b.shape[1::-1]
+        warped = cv2.warpPerspective(pair.image_a, pair.homography, size)
+        seen = cv2.warpPerspective(np.ones_like(pair.image_a), pair.homography, size) > 0
+        agreement = np.corrcoef(warped[seen], pair.image_b[seen])[0, 1]
+        assert agreement > 0.85
+        assert agreement > np.corrcoef(pair.image_a[seen], pair.image_b[seen])[0, 1] + 0.2
+
+
+def test_homographies_map_the_first_picture_onto_the_others(data_sets: Path) -> None:
+    pairs = list(read_homography_pairs(data_sets / "homography"))
+    assert [pair.name for pair in pairs] == [f"v_town 1-{k}" for k in range(2, 7)]
+    views_map_onto_the_first(pairs)
+
+
 def test_corridor_takes_the_acceptable_references_of_its_table(shared: Path) -> None:
     places = load_corridor(shared / "vpr_corridor")
     assert (len(places.database), len(places.queries)) == (111, 111)
@@ -162,13 +220,7 @@ def test_utm_names_without_a_position_are_refused(tmp_path: Path) -> None:
 def test_hpatches_homographies_map_the_first_picture_onto_the_others(shared: Path) -> None:
     pairs = list(read_homography_pairs(shared / "homography"))
     assert [pair.name for pair in pairs] == [f"v_graf 1-{k}" for k in range(2, 7)]
-    for pair in (pairs[0], pairs[0].resized((120, 160))):
-        size = pair.image_b.shape[1::-1]
-        warped = cv2.warpPerspective(pair.image_a, pair.homography, size)
-        seen = cv2.warpPerspective(np.ones_like(pair.image_a), pair.homography, size) > 0
-        agreement = np.corrcoef(warped[seen], pair.image_b[seen])[0, 1]
-        assert agreement > 0.85
-        assert agreement > np.corrcoef(pair.image_a[seen], pair.image_b[seen])[0, 1] + 0.3
+    views_map_onto_the_first(pairs)
 
 
 def test_resizing_a_pair_moves_its_homography_with_the_pixel_centres() -> None:

@@ -15,7 +15,6 @@ import pytest
 from numpy.typing import NDArray
 
 from vpr_edge.benchmarks.devices.serial import messages as device
-from vpr_edge.datasets.images import Images, find_images
 from vpr_edge.errors import DeviceError, ToolMissingError
 from vpr_edge.export.c_source import write_firmware
 from vpr_edge.export.package import export
@@ -81,13 +80,9 @@ class Bench:
         self.nano, self.places = folder / "nano", folder / "places"
 
 
-def pictures_of(shared: Path) -> list[NDArray[np.uint8]]:
-    return list(Images.from_files(find_images(shared / "natural_bsds500", True)[:PLACES]))
-
-
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Bench:
-    return Bench(tmp_path_factory.mktemp("firmware"), pictures_of(shared))
+def bench(tmp_path_factory: pytest.TempPathFactory, frames: list[NDArray[np.uint8]]) -> Bench:
+    return Bench(tmp_path_factory.mktemp("firmware"), frames[: 2 * PLACES : 2])
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,10 @@ def test_a_builtin_has_tflms_name_of_its_method(code: str, method: str) -> None:
     assert resolver_method(code) == method
 
 
-def test_the_resolver_adds_each_operator_of_the_model_once(shared: Path, tmp_path: Path) -> None:
-    write_tflm(shared.parent / "models/ic.tflite", tmp_path, "ic")
+def test_the_resolver_adds_each_operator_of_the_model_once(
+    model_named: Callable[[str], Path], tmp_path: Path
+) -> None:
+    write_tflm(model_named("ic"), tmp_path, "ic")
     compiler = shutil.which("g++") or pytest.skip("g++ is not here")
     header = tmp_path / "tensorflow/lite/micro/micro_mutable_op_resolver.h"
     header.parent.mkdir(parents=True)
@@ -79,8 +82,10 @@ def test_the_resolver_adds_each_operator_of_the_model_once(shared: Path, tmp_pat
     assert subprocess.run([tmp_path / "main"]).returncode == 0
 
 
-def test_the_arena_is_what_tflms_interpreter_took(shared: Path, tmp_path: Path) -> None:
-    model = shared.parent / "models/ic.tflite"
+def test_the_arena_is_what_tflms_interpreter_took(
+    model_named: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = model_named("ic")
     *_, header = write_tflm(model, tmp_path, "ic")
     declared = re.search(r"#define IC_TFLM_ARENA_SIZE (\d+)u", header.read_text())
     assert declared is not None

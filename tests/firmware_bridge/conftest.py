@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SHARED
+from tests.firmware_bridge.stand_ins import mobile, residual
 from tests.quantize.networks import HEIGHT, WIDTH, exported, int8_model
 from vpr_edge.export.package import export
 from vpr_edge.models.checkpoint import find_checkpoint
@@ -13,13 +15,18 @@ from vpr_edge.models.zoo import ZOO, resized
 OUR_NETWORKS = ("nano", "nano-gem", "nano-netvlad", "nano-attention", "nano-dedicated", "small")
 """Of the zoo; the others, ten times the work, go through `tests/models/test_zoo.py`."""
 
+STAND_INS = {"ic": residual, "vww": mobile}
+TRAINED = tuple(f"{n}-trained" for n in STAND_INS if (SHARED / "models" / f"{n}.tflite").is_file())
+"""Real weights, which have dead channels: an addition where they are at hand."""
+
 
 @pytest.fixture(scope="session")
 def model_named(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """By name an int8 TFLite file: "ic", "vww", "nano-int8" as shipped, or a zoo network.
 
-    Those of the zoo have random weights and 40x56 pixels, which keeps their operators and not their
-    size.
+    "ic" and "vww" are the networks of `stand_ins`; "ic-trained" and "vww-trained" the files that
+    were trained, where they are here. Those of the zoo have random weights and 40x56 pixels, which
+    keeps their operators and not their size.
     """
     made: dict[str, Path] = {}
 
@@ -30,10 +37,9 @@ def model_named(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
         if name == "nano-int8":
             export(find_checkpoint(name), "tflite-int8", folder / "out")
             return folder / "out" / "nano.tflite"
-        path = Path(__file__).parents[3] / "shared" / "models" / f"{name}.tflite"
-        if not path.is_file():
-            pytest.skip(f"{name}.tflite is not here: no ../shared/models beside the checkout")
-        return path
+        if name in STAND_INS:
+            return STAND_INS[name](folder / f"{name}.tflite")
+        return SHARED / "models" / f"{name.removesuffix('-trained')}.tflite"
 
     def get(name: str) -> Path:
         if name not in made:

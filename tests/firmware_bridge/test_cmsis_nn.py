@@ -7,6 +7,7 @@ The tests that run CMSIS-NN need VPR_EDGE_CMSIS_NN to name a folder that holds
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.conftest import CMSIS_NN
+from tests.firmware_bridge.conftest import TRAINED
 from tests.firmware_bridge.operators.one_input import one_input
 from tests.firmware_bridge.operators.test_convolution import random_convolution
 from tests.firmware_bridge.operators.test_dense import one_dense, random_dense
@@ -30,16 +33,11 @@ from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
 from vpr_edge.tflite.tflm import Tflm
 
-VARIABLE = "VPR_EDGE_CMSIS_NN"
-
 
 @pytest.fixture(scope="session")
 def cmsis_nn() -> Path:
-    """The folder with CMSIS-NN; skips where none is named."""
-    folder = os.environ.get(VARIABLE)
-    if not folder:
-        pytest.skip(f"CMSIS-NN is not here: {VARIABLE} names no folder with it")
-    return Path(folder)
+    """The folder with CMSIS-NN; the root conftest skips where none is named."""
+    return Path(os.environ[CMSIS_NN])
 
 
 def one_convolution(
@@ -245,9 +243,11 @@ def test_random_layers_give_tflms_bits(tmp_path: Path, cmsis_nn: Path, kind: str
     assert checked == 8
 
 
-@pytest.mark.parametrize("name", ["ic", "vww"])
-def test_networks_give_tflms_bits(shared: Path, cmsis_nn: Path, name: str) -> None:
-    check_call(shared.parent / f"models/{name}.tflite", cmsis_nn)
+@pytest.mark.parametrize("name", ["ic", "vww", *TRAINED])
+def test_networks_give_tflms_bits(
+    model_named: Callable[[str], Path], cmsis_nn: Path, name: str
+) -> None:
+    check_call(model_named(name), cmsis_nn)
 
 
 def test_a_build_that_needs_more_scratch_memory_ends_the_run(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.firmware_bridge.photographs import photographs
 from vpr_edge.errors import ToolMissingError
@@ -23,7 +24,7 @@ from vpr_edge.tflite.tflm import Tflm
 INPUTS = int(os.environ.get("VPR_EDGE_INPUTS", "2"))
 
 
-def run_on(path: Path, core: str, toolchain: str) -> EmulatedRuns:
+def run_on(path: Path, core: str, toolchain: str, frames: list[NDArray[np.uint8]]) -> EmulatedRuns:
     """Run a model on pictures and on noise and compare with TFLM."""
     try:
         chosen = choose_toolchain(CORES[core], toolchain)
@@ -31,7 +32,7 @@ def run_on(path: Path, core: str, toolchain: str) -> EmulatedRuns:
         pytest.skip(str(error))
     plan, oracle = compile_model(path), Tflm(path)
     inputs = [
-        *((picture,) for picture in photographs(plan.program, INPUTS - 1)),
+        *((picture,) for picture in photographs(plan.program, frames, INPUTS - 1)),
         *random_inputs(plan.program, 1, seed=5),
     ]
     found = run_emulated(plan, CORES[core], chosen, inputs)
@@ -55,9 +56,9 @@ PEER_INSTRUCTIONS = {
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("model", ["ic", "vww"])
 def test_models_of_others_equal_tflm_within_the_peers_budget(
-    model_named: Callable[[str], Path], model: str, core: str
+    model_named: Callable[[str], Path], frames: list[NDArray[np.uint8]], model: str, core: str
 ) -> None:
-    found = run_on(model_named(model), core, "gcc+qemu")
+    found = run_on(model_named(model), core, "gcc+qemu", frames)
     # Flash without weights.
     assert found.sizes.code + found.sizes.rodata <= 24 << 10
     assert found.sizes.data + found.sizes.bss == 0
@@ -70,23 +71,27 @@ def test_models_of_others_equal_tflm_within_the_peers_budget(
 
 @pytest.mark.parametrize("core", [name for name, core in CORES.items() if core.unicorn_model])
 def test_the_pip_only_toolchain_gives_the_same_bits(
-    model_named: Callable[[str], Path], core: str
+    model_named: Callable[[str], Path], frames: list[NDArray[np.uint8]], core: str
 ) -> None:
-    run_on(model_named("vww"), core, "zig+unicorn")
+    run_on(model_named("vww"), core, "zig+unicorn", frames)
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
 @pytest.mark.parametrize("model", ["nano-gem", "nano-netvlad", "nano-attention", "small"])
 def test_networks_of_the_zoo_equal_tflm(
-    model_named: Callable[[str], Path], model: str, core: str, toolchain: str
+    model_named: Callable[[str], Path],
+    frames: list[NDArray[np.uint8]],
+    model: str,
+    core: str,
+    toolchain: str,
 ) -> None:
-    run_on(model_named(model), core, toolchain)
+    run_on(model_named(model), core, toolchain, frames)
 
 
 def test_the_shipped_network_fits_a_chip_of_128_kib(
-    model_named: Callable[[str], Path],
+    model_named: Callable[[str], Path], frames: list[NDArray[np.uint8]]
 ) -> None:
     path = model_named("nano-int8")
-    found = run_on(path, "cortex-m4", "gcc+qemu")
+    found = run_on(path, "cortex-m4", "gcc+qemu", frames)
     assert compile_model(path).arena_bytes + found.stack_bytes <= 128 << 10

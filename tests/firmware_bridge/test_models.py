@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tests.firmware_bridge.conftest import OUR_NETWORKS
+from tests.firmware_bridge.conftest import OUR_NETWORKS, TRAINED
 from tests.firmware_bridge.photographs import photographs
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.golden import golden_vectors, random_inputs
@@ -19,7 +20,7 @@ from vpr_edge.firmware_bridge.compile.project import write_project
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
 from vpr_edge.tflite.tflm import Tflm
 
-MODELS = ("ic", "vww", "nano-int8", *OUR_NETWORKS)
+MODELS = ("ic", "vww", *TRAINED, "nano-int8", *OUR_NETWORKS)
 INPUTS = 100
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 MAIN = """
@@ -44,13 +45,13 @@ int main(void)
 
 @pytest.mark.parametrize("model", MODELS)
 def test_c_equals_tflm_on_a_hundred_photographs(
-    model_named: Callable[[str], Path], model: str
+    model_named: Callable[[str], Path], frames: list[NDArray[np.uint8]], model: str
 ) -> None:
     path = model_named(model)
     plan, oracle = compile_model(path), Tflm(path)
     native = NativeModel(plan)
     seen = set()
-    for index, picture in enumerate(photographs(plan.program, INPUTS)):
+    for index, picture in enumerate(photographs(plan.program, frames, INPUTS)):
         expected = oracle.run(picture)
         for ours, theirs in zip(native.run(picture), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)

@@ -105,6 +105,35 @@ def test_only_the_strongest_of_the_shared_points_are_judged() -> None:
     assert score_pair(points, other, np.eye(3), SIZE, top_k=100).repeatability == 1
 
 
+@pytest.mark.parametrize(("corner_px", "within"), [(0.9993, 1), (1.0007, 0)])
+def test_the_corners_are_the_centres_of_the_corner_pixels(corner_px: float, within: int) -> None:
+    points = scattered(7)
+    # Grown about the first pixel's centre, whose corner stays while the other three move.
+    reach = (319 + np.hypot(319, 239) + 239) / 4
+    grown = moved(points, np.diag([1 + corner_px / reach, 1 + corner_px / reach, 1]))
+    assert score_pair(points, grown, np.eye(3), SIZE).homography_d1 == within
+
+
+def test_the_homography_is_estimated_from_all_matches_within_three_pixels() -> None:
+    points = scattered(8)
+    # Every other one 1.2 px to the left, the others to the right: in the mean where they are.
+    away = np.where(np.random.default_rng(8).permutation(len(points)) % 2, 1.2, -1.2)
+    xy = points.xy + np.stack([away, 0 * away], axis=1).astype(np.float32)
+    scores = score_pair(points, Keypoints(xy, points.score, points.descriptor), np.eye(3), SIZE)
+    assert scores.homography_d1 == 1
+    assert scores.localization_error_px == pytest.approx(1.2, abs=1e-4)
+
+
+def test_a_keypoint_silences_those_nearer_than_the_radius_and_not_those_at_it() -> None:
+    score = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
+    location, descriptor = np.zeros((3, 4, 2), np.float32), np.ones((3, 4, 2), np.float32)
+    for radius, kept in ((8.0, 12), (8.001, 6)):
+        found = decode_keypoints(
+            score, location, descriptor, nms_radius=radius, border=0, top_k=None
+        )
+        assert len(found) == kept
+
+
 def test_a_view_without_keypoints_scores_zero_and_no_pairs_is_an_error() -> None:
     points = scattered(6)
     nothing = points.take(np.zeros(0, np.int64))
@@ -162,6 +191,15 @@ def test_decoding_keeps_a_distance_a_border_and_the_strongest() -> None:
     assert np.array_equal(best.xy, kept.xy[:20])
 
 
+def test_sift_finds_the_views_of_the_town(data_sets: Path) -> None:
+    pairs = read_homography_pairs(data_sets / "homography")
+    scores = [evaluate_keypoints(sift_keypoints, [pair]) for pair in pairs]
+    assert len(scores) == 5
+    for one in scores:
+        assert one.homography_d3 == 1 and one.repeatability > 0.4
+        assert one.localization_error_px < 1 and one.matching_score > 0.3
+
+
 def test_sift_and_orb_on_real_views_are_about_what_the_field_reports(shared: Path) -> None:
     graf = list(read_homography_pairs(shared / "homography"))
     sift = [evaluate_keypoints(sift_keypoints, [pair]) for pair in graf]
@@ -172,9 +210,9 @@ def test_sift_and_orb_on_real_views_are_about_what_the_field_reports(shared: Pat
     assert 0.4 < orb.repeatability < 0.8 and orb.matching_score < 0.25
 
 
-def test_sift_finds_the_homography_of_synthetic_pairs(shared: Path) -> None:
-    photographs = load_photographs(shared / "natural_bsds500", "test")[:8]
-    pairs = list(synthetic_homography_pairs(photographs, 0, brightness=0.2))
+def test_sift_finds_the_homography_of_synthetic_pairs(data_sets: Path) -> None:
+    pictures = load_photographs(data_sets / "natural_bsds500", "test")[:8]
+    pairs = list(synthetic_homography_pairs(pictures, 0, brightness=0.2))
     scores = evaluate_keypoints(sift_keypoints, pairs)
     assert scores.homography_d3 == 1 and scores.localization_error_px < 0.8
     wrong = [HomographyPair(p.name, p.image_a, p.image_b, np.eye(3)) for p in pairs]

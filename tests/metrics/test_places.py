@@ -41,6 +41,19 @@ def test_progress_reaches_the_total() -> None:
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_hog_knows_the_town_at_dusk_better_than_the_thumbnail(data_sets: Path) -> None:
+    places = load_corridor(data_sets / "vpr_corridor")
+    thumbnail, hog, centred = (
+        evaluate_places(describe, places, centre=centre)
+        for describe, centre in (
+            (thumbnail_descriptor, "none"), (hog_descriptor, "none"), (hog_descriptor, "drive")
+        )
+    )  # fmt: skip
+    assert thumbnail.recall[1] < hog.recall[1] and hog.recall[1] > 0.8
+    assert hog.recall[1] <= hog.recall[5] <= hog.recall[10]
+    assert centred.terms.endswith("each traversal centred")
+
+
 def test_thumbnail_recall_is_the_one_published_for_these_files(shared: Path) -> None:
     sets = (
         (load_corridor(shared / "vpr_corridor"), 0.270),

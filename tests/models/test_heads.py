@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from torch.nn import functional
@@ -37,7 +38,7 @@ from vpr_edge.models.graph import GraphBuilder, Node
 from vpr_edge.models.network import Network
 from vpr_edge.models.whitening import fit_whitening, float_maps, whitened
 from vpr_edge.models.zoo import NetworkConfig, build_graph
-from vpr_edge.preprocessing import Preprocessing, read_image
+from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.fake import to_int8_model
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.passes import compute
@@ -153,10 +154,11 @@ def test_generated_c_gives_the_integers_of_the_exact_pass_and_litert_nearly(
     assert cosines.min() > 0.95
 
 
-def test_photographs_through_ghostvlad_equal_tflm(shared: Path, tmp_path: Path) -> None:
+def test_pictures_through_ghostvlad_equal_tflm(
+    frames: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
     model = int8_model(GHOST)
-    files = sorted((shared / "vpr_corridor" / "ref").glob("*"))[::10]
-    pictures = np.stack([FIT.fit(read_image(file)) for file in files])
+    pictures = np.stack([FIT.fit(frame) for frame in frames[::4]])
     theirs = run_tflm(exported(model, tmp_path)[1], pictures)["place"]
     ours = IntegerNetwork(model).run(pictures)["place"]
     assert len(pictures) >= 10 and len(np.unique(ours)) > 50

@@ -24,6 +24,8 @@ from vpr_edge.quantize.model import Int8Model
 from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.runtime import dequantized
 
+pytestmark = pytest.mark.exact
+
 SEARCH = """
 #include "vpr_place_map.h"
 int32_t search(const int8_t *rows, const int32_t *bias, int32_t count, int32_t length,
@@ -136,14 +138,14 @@ def test_bias_lowers_the_error_of_similarities() -> None:
     assert corrected.std() < 0.95 * plain.std()
 
 
-def test_corridor_is_recognised_as_by_floats(shared: Path, tmp_path: Path) -> None:
+def test_the_town_is_recognised_as_by_floats(data_sets: Path, tmp_path: Path) -> None:
     model = Int8Model.from_checkpoint(load_checkpoint(find_checkpoint("nano-int8")))
     onnx = write_qdq_onnx(model, tmp_path / "nano.onnx")
     runtime = TflmRuntime(write_tflite(onnx, tmp_path / "nano.tflite"))
     index, tensor = next((i, t) for i, t in enumerate(runtime.outputs) if t.name == "place")
     affine = Affine(tensor.scale[0], int(tensor.zero_point[0]))
-    corridor = load_corridor(shared / "vpr_corridor")
-    part = 40
+    corridor = load_corridor(data_sets / "vpr_corridor")
+    part = 24
 
     def maps(images: object) -> list[NDArray[np.int8]]:
         found = []

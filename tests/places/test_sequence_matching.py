@@ -85,9 +85,9 @@ def test_sequences_raise_hog_on_nordland(shared: Path) -> None:
     assert along.terms == f"{places.terms}, sequence of 10 (trajectory)"
 
 
-def test_unordered_pictures_form_no_sequences(shared: Path) -> None:
+def test_unordered_pictures_form_no_sequences(data_sets: Path) -> None:
     images = Images(("a",), np.zeros((1, 8, 8), np.uint8))
     unordered = PlaceSet("album", images, images, as_positives([[0]]), "")
     with pytest.raises(DataError, match="album are in no order of travel"):
         evaluate_sequences(hog_descriptor, unordered, 2)
-    assert load_sped(shared / "vpr_sped").drives == ()
+    assert load_sped(data_sets / "vpr_sped").drives == ()

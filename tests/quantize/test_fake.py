@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from vpr_edge.arithmetic.affine import Affine
 
 from tests.quantize.networks import (
     CONVAP,
@@ -17,6 +16,7 @@ from tests.quantize.networks import (
     random_network,
     tensor,
 )
+from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.models.graph import Graph, GraphBuilder
 from vpr_edge.models.zoo import build_graph
 from vpr_edge.quantize.fake import (
@@ -28,6 +28,8 @@ from vpr_edge.quantize.fake import (
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.passes import RoundedNetwork
 from vpr_edge.quantize.straight_through import round_clamp
+
+pytestmark = pytest.mark.exact
 
 GRAPHS = {"convap": build_graph(CONVAP), "gem": build_graph(GEM), "odd": odd_graph()}
 
@@ -134,7 +136,6 @@ def random_scales(count: int) -> np.ndarray:
     return np.ldexp(mantissas, rng.integers(-40, -20, count)).astype(np.float32)
 
 
-@pytest.mark.exact
 def test_a_given_scale_is_kept_to_the_last_bit() -> None:
     quantizer = ActivationQuantizer(100, False)
     for scale in random_scales(2000):
@@ -142,7 +143,6 @@ def test_a_given_scale_is_kept_to_the_last_bit() -> None:
         assert quantizer.affine() == Affine(scale, 3)
 
 
-@pytest.mark.exact
 def test_a_given_scale_of_weights_is_kept_to_the_last_bit_and_follows_them() -> None:
     scales = random_scales(2000)
     # Most live weights ask for the scale they were stored with; these ask for the next float.

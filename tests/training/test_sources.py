@@ -19,19 +19,19 @@ def test_a_recipe_of_real_sources_without_data_says_what_to_do() -> None:
         load_data(load_recipe("nano"), network_config("nano"), None)
 
 
-def test_evaluation_pictures_are_not_trained_on(shared: Path) -> None:
+def test_evaluation_pictures_are_not_trained_on(data_sets: Path) -> None:
     from vpr_edge.datasets.nordland import load_nordland
     from vpr_edge.datasets.photographs import load_photographs
     from vpr_edge.training import sources
 
     fit = Preprocessing(60, 80)
-    trained = {image.tobytes() for image in sources.nordland_places(shared, fit).images}
-    held_out = load_nordland(shared / "vpr_nordland64")
-    assert not trained & {fit.fit(image).tobytes() for image in held_out.queries[::50]}
+    trained = {image.tobytes() for image in sources.nordland_places(data_sets, fit).images}
+    held_out = load_nordland(data_sets / "vpr_nordland64")
+    assert not trained & {fit.fit(image).tobytes() for image in held_out.queries}
     fit = Preprocessing(*sources.PHOTOGRAPH_SIZE)
-    trained = {image.tobytes() for image in sources.training_photographs(shared)}
-    tests = load_photographs(shared / "natural_bsds500", "test")
-    for image in tests[::10]:
+    trained = {image.tobytes() for image in sources.training_photographs(data_sets)}
+    tests = load_photographs(data_sets / "natural_bsds500", "test")
+    for image in tests:
         upright = image if image.shape[1] >= image.shape[0] else np.rot90(image)
         assert fit.fit(upright).tobytes() not in trained
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from tests.firmware_bridge.stand_ins import residual
 from vpr_edge.benchmarks.diagnosis import remedies
 from vpr_edge.benchmarks.diagnosis.diagnose import diagnose, diagnose_artefact, int8_model
 from vpr_edge.benchmarks.diagnosis.diagnosis import Remedy, advice
@@ -90,6 +91,7 @@ def test_diagnosis_of_a_file_agrees_with_the_integer_exact_pass(
     assert len(advice(found.remedies)) == len({remedy.layer for remedy in found.remedies})
 
 
+@pytest.mark.exact
 def test_the_network_that_remedies_start_from_is_the_one_that_is_flashed(
     model: Int8Model, pictures: NDArray[np.uint8]
 ) -> None:
@@ -153,8 +155,8 @@ def test_advice_prefers_what_an_int8_file_can_hold() -> None:
     assert "leave it as it is" in line
 
 
-def test_a_strangers_file_is_diagnosed_on_the_inputs_given(shared: Path, tmp_path: Path) -> None:
-    model = shared.parent / "models" / "ic.tflite"
+def test_a_strangers_file_is_diagnosed_on_the_inputs_given(tmp_path: Path) -> None:
+    model = residual(tmp_path / "ic.tflite")
     inputs = np.random.default_rng(0).integers(-128, 128, (3, 32, 32, 3)).astype(np.int8)
     np.save(tmp_path / "inputs.npy", inputs)
     found = diagnose_artefact(model, inputs=tmp_path / "inputs.npy")
@@ -163,12 +165,12 @@ def test_a_strangers_file_is_diagnosed_on_the_inputs_given(shared: Path, tmp_pat
     assert not diagnose_artefact(model).ranges
 
 
-def test_bench_layers_adds_the_diagnosis_to_rows_and_table(shared: Path, tmp_path: Path) -> None:
+def test_bench_layers_adds_the_diagnosis_to_rows_and_table(tmp_path: Path) -> None:
     try:
         choose_toolchain(core_named("cortex-m4"))
     except ToolMissingError as error:
         pytest.skip(f"nothing to count instructions with: {error}")
-    model = str(shared.parent / "models" / "ic.tflite")
+    model = str(residual(tmp_path / "ic.tflite"))
     np.save(tmp_path / "inputs.npy", np.zeros((1, 32, 32, 3), np.int8))
     asked = ["bench", model, "--device", "cortex-m4", "--layers"]
     asked += ["--inputs", str(tmp_path / "inputs.npy")]
@@ -183,13 +185,13 @@ def test_bench_layers_adds_the_diagnosis_to_rows_and_table(shared: Path, tmp_pat
     assert "the 12 layers that cost most of 16" in CliRunner().invoke(cli, asked).stdout
 
 
-def test_inputs_of_another_shape_are_refused(shared: Path, tmp_path: Path) -> None:
+def test_inputs_of_another_shape_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "inputs.npy", np.zeros((3, 16, 16, 3), np.int8))
     with pytest.raises(DataError, match=r"takes 1 input of int8 \[N, 32, 32, 3\]"):
-        diagnose_artefact(shared.parent / "models" / "ic.tflite", inputs=tmp_path / "inputs.npy")
+        diagnose_artefact(residual(tmp_path / "ic.tflite"), inputs=tmp_path / "inputs.npy")
     (tmp_path / "text.npy").write_text("no numbers")
     with pytest.raises(DataError, match=r"not a \.npy file"):
-        diagnose_artefact(shared.parent / "models" / "ic.tflite", inputs=tmp_path / "text.npy")
+        diagnose_artefact(residual(tmp_path / "ic.tflite"), inputs=tmp_path / "text.npy")
 
 
 def test_a_reference_of_another_network_is_refused(tflite: Path) -> None:

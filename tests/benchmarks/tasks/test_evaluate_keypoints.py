@@ -22,12 +22,12 @@ from vpr_edge.runtimes.choose import open_runtime
 
 
 def test_one_run_a_picture_gives_both_readings_and_snapped_ones_are_more_exact(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export(find_checkpoint("nano-int8"), "tflite-int8", tmp_path / "out")
     runtime = open_runtime(tmp_path / "out" / "nano.tflite", "litert")
-    photographs = load_photographs(shared / "natural_bsds500", "test")[:6]
-    pairs = tuple(synthetic_homography_pairs(photographs, seed=0, size=(120, 160)))
+    pictures = load_photographs(data_sets / "natural_bsds500", "test")[:6]
+    pairs = tuple(synthetic_homography_pairs(pictures, seed=0, size=(120, 160)))
 
     def read_one(which: int) -> Callable[[NDArray[np.uint8]], Keypoints]:
         return lambda image: detector(runtime)(image)[which]
@@ -51,11 +51,11 @@ def test_one_run_a_picture_gives_both_readings_and_snapped_ones_are_more_exact(
 
 
 def test_snapped_positions_are_told_in_the_pictures_own_pixels(
-    shared: Path, tmp_path: Path
+    data_sets: Path, tmp_path: Path
 ) -> None:
     export(find_checkpoint("nano-int8"), "tflite-int8", tmp_path / "out")
     runtime = open_runtime(tmp_path / "out" / "nano.tflite", "litert")
-    small = runtime.preprocessing.fit(load_photographs(shared / "natural_bsds500", "test")[0])
+    small = runtime.preprocessing.fit(load_photographs(data_sets / "natural_bsds500", "test")[0])
     large = np.repeat(np.repeat(small, 2, axis=0), 2, axis=1)
     for of_small, of_large in zip(detector(runtime)(small), detector(runtime)(large), strict=True):
         assert len(of_small) > 100

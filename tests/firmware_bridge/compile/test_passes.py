@@ -9,6 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.firmware_bridge.agreement import check
+from tests.firmware_bridge.conftest import TRAINED
 from tests.firmware_bridge.operators.test_lstm import one_lstm
 from tests.firmware_bridge.random_graphs import random_graph
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
@@ -252,12 +253,18 @@ def test_layers_that_keep_a_state_are_kept(tmp_path: Path) -> None:
     assert drop_unused(program).operators == program.operators
 
 
+# What is left of their multiply-accumulates: a quarter of the stand-in's channels is dead.
+LIVE_MACS = {"vww": (4_200_000, 5_000_000), "vww-trained": (3_841_964, 3_841_964)}
+
+
+@pytest.mark.parametrize("model", [name for name in ("vww", *TRAINED) if name in LIVE_MACS])
 def test_constant_channels_of_vww_are_left_out_and_no_bit_changes(
-    model_named: Callable[[str], Path],
+    model_named: Callable[[str], Path], model: str
 ) -> None:
-    program = import_tflite(model_named("vww"))
+    program = import_tflite(model_named(model))
     rewritten = run_passes(program)
-    assert (program.macs, rewritten.macs) == (7_489_664, 3_841_964)
+    least, most = LIVE_MACS[model]
+    assert program.macs == 7_489_664 and least <= rewritten.macs <= most
     for inputs in random_inputs(program, 3):
         check_same_outputs(program, rewritten, *inputs)
 

@@ -11,6 +11,8 @@ from tests.firmware_bridge.agreement import check, check_refusal
 from tests.firmware_bridge.operators.one_input import EVERY_INT8, keep_from_float_refusal, one_input
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 
+pytestmark = pytest.mark.exact
+
 CODES = ("RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH")
 # (scale, zero point) that the output must have.
 FIXED_OUTPUTS = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}

@@ -14,6 +14,8 @@ from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.golden import random_inputs
 from vpr_edge.firmware_bridge.compile.host import NativeModel
 
+pytestmark = pytest.mark.exact
+
 TANH = schema.ActivationFunctionType.TANH
 HIDDEN, CELL = 18, 19
 

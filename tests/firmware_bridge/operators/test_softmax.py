@@ -15,6 +15,8 @@ from vpr_edge.firmware_bridge.compile.golden import random_inputs
 from vpr_edge.firmware_bridge.compile.host import NativeModel
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
 
+pytestmark = pytest.mark.exact
+
 OUTPUTS: dict[str, dict[str, Any]] = {
     "int8": {"scale": 1 / 256, "zero_point": -128},
     "int16": {"scale": 1 / 65536, "zero_point": -32768},

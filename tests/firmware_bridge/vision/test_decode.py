@@ -1,5 +1,6 @@
 import ctypes
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from vpr_edge.firmware_bridge.vision.decode_source import write_decode
 from vpr_edge.firmware_bridge.vision.decode_unit import unit_int8
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.places.describe import place_vector
-from vpr_edge.preprocessing import read_image
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.runtime import dequantized
@@ -125,19 +125,14 @@ def library(
 
 
 @pytest.fixture(scope="module")
-def outputs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+def outputs(frames: list[NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     folder = tmp_path_factory.mktemp("nano")
     model = Int8Model.from_checkpoint(load_checkpoint(find_checkpoint("nano-int8")))
     onnx = write_qdq_onnx(model, folder / "nano.onnx")
     runtime = TflmRuntime(write_tflite(onnx, folder / "nano.tflite"))
-    paths = [
-        *sorted((shared / "vpr_corridor" / "query").glob("*"))[:4],
-        *sorted((shared / "camvid").rglob("*.png"))[:4],
-        *sorted((shared / "natural_bsds500").glob("test_*"))[:12],
-    ]
     maps = []
-    for path in paths:
-        runtime.run(runtime.preprocessing.fit(read_image(path)))
+    for picture in frames[::2]:
+        runtime.run(runtime.preprocessing.fit(picture))
         maps.append(
             {
                 tensor.name: runtime.interpreter.get_output(index)[0].copy()
@@ -216,15 +211,17 @@ def test_settings_are_read_off_the_exported_file(outputs: Outputs) -> None:
     assert decoding.place.gain.size == 0
 
 
-def test_a_model_without_these_maps_needs_no_decoding(shared: Path) -> None:
-    decoding = decoding_of(shared.parent / "models" / "ic.tflite")
+def test_a_model_without_these_maps_needs_no_decoding(
+    model_named: Callable[[str], Path],
+) -> None:
+    decoding = decoding_of(model_named("ic"))
     assert decoding.keypoints is None
     assert decoding.place is None
 
 
 @pytest.mark.parametrize("most", [0, 1, 50, 1000])
 @pytest.mark.parametrize("threshold", [0.0, 0.4, 1.0])
-def test_c_keypoints_equal_twin_on_real_pictures(
+def test_c_keypoints_equal_twin_on_pictures(
     library: ctypes.CDLL, outputs: Outputs, threshold: float, most: int
 ) -> None:
     chosen = settings_of(outputs, threshold)
@@ -316,6 +313,20 @@ def test_c_keypoints_equal_twin_on_any_maps(library: ctypes.CDLL, data: st.DataO
     )
 
 
+def test_a_keypoint_silences_those_nearer_than_the_radius_and_not_those_at_it(
+    library: ctypes.CDLL,
+) -> None:
+    affine = Affine(np.float32(0.05), 0)
+    score = np.arange(12).reshape(3, 4, 1).astype(np.int8)
+    location, descriptor = np.zeros((3, 4, 2), np.int8), np.ones((3, 4, 2), np.int8)
+    # Cells are 8 pixels apart; a step is 1/64 pixel.
+    for radius, kept in ((8.0, 12), (8 + 1 / 64, 6)):
+        chosen = KeypointSettings.of_maps(
+            (3, 4), affine, affine, affine, nms_radius=radius, border=0.0
+        )
+        assert assert_c_equals_twin(library, chosen, score, location, descriptor, 99) == kept
+
+
 def test_ties_keep_the_cells_order(outputs: Outputs) -> None:
     chosen = settings_of(outputs)
     flat = np.full((15, 20, 1), 5, np.int8)
@@ -358,7 +369,7 @@ def test_unit_vectors_are_rounded_within_a_thousandth(vector: NDArray[np.int32],
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
-def test_c_labels_equal_argmax_on_real_pictures(
+def test_c_labels_equal_argmax_on_pictures(
     library: ctypes.CDLL, outputs: Outputs, factor: int
 ) -> None:
     for maps in outputs.maps:

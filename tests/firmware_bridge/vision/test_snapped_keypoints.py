@@ -39,7 +39,7 @@ from vpr_edge.firmware_bridge.vision.decode_keypoints import (
 )
 from vpr_edge.firmware_bridge.vision.decode_model import decoding_of
 from vpr_edge.firmware_bridge.vision.decode_source import write_decode
-from vpr_edge.preprocessing import Preprocessing, read_image
+from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.runtime import dequantized
 
@@ -131,11 +131,6 @@ def nano(model_named: Callable[[str], Path]) -> TflmRuntime:
     return TflmRuntime(model_named("nano-int8"))
 
 
-@pytest.fixture(scope="module")
-def photographs(shared: Path) -> list[NDArray[np.uint8]]:
-    return [read_image(p) for p in sorted((shared / "natural_bsds500").glob("test_*"))[:4]]
-
-
 def int8_maps(nano: TflmRuntime, fitted: NDArray[np.uint8]) -> dict[str, NDArray[np.int8]]:
     nano.run(fitted)
     return {
@@ -194,10 +189,10 @@ def test_a_corner_beyond_the_border_is_dropped_and_one_at_the_edge_is_not_refine
 
 
 def test_the_twin_agrees_with_the_float_decoder_on_photographs(
-    nano: TflmRuntime, photographs: list[NDArray[np.uint8]]
+    nano: TflmRuntime, frames: list[NDArray[np.uint8]]
 ) -> None:
     affine = {t.name: (float(t.scale[0]), int(t.zero_point[0])) for t in nano.outputs}
-    for image in photographs:
+    for image in frames[::12]:
         fitted = nano.preprocessing.fit(image)
         maps = int8_maps(nano, fitted)
         twin = find_snapped_keypoints(
@@ -214,9 +209,9 @@ def test_the_twin_agrees_with_the_float_decoder_on_photographs(
 
 
 def test_c_equals_twin_on_photographs(
-    library: ctypes.CDLL, nano: TflmRuntime, photographs: list[NDArray[np.uint8]]
+    library: ctypes.CDLL, nano: TflmRuntime, frames: list[NDArray[np.uint8]]
 ) -> None:
-    for image in photographs:
+    for image in frames[::12]:
         fitted = nano.preprocessing.fit(image)
         maps = int8_maps(nano, fitted)
         for most in (0, 20, 300):
@@ -263,7 +258,7 @@ BUDGET = {(120, 160): 3_400_000, (240, 320): 15_000_000}
 @pytest.mark.parametrize("size", BUDGET)
 def test_an_emulated_chip_finds_the_same_within_the_budget(
     nano: TflmRuntime,
-    photographs: list[NDArray[np.uint8]],
+    frames: list[NDArray[np.uint8]],
     size: tuple[int, int],
     tmp_path: Path,
 ) -> None:
@@ -271,8 +266,8 @@ def test_an_emulated_chip_finds_the_same_within_the_budget(
         EMULATED, "cortex-m4", "gcc+qemu", tmp_path, flags=tuple(INCLUDES), optimize="-O3"
     )
     rows, columns = size[0] // 8, size[1] // 8
-    grey = grey_picture(Preprocessing(*size).fit(photographs[0]))
-    maps = int8_maps(nano, nano.preprocessing.fit(photographs[0]))
+    grey = grey_picture(Preprocessing(*size).fit(frames[0]))
+    maps = int8_maps(nano, nano.preprocessing.fit(frames[0]))
     repeats = (rows // 15, columns // 20, 1)
     score, location = (np.tile(maps[name], repeats) for name in ("score", "location"))
     chosen = replace(settings_of(nano), rows=rows, columns=columns)

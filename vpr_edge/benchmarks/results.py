@@ -15,7 +15,7 @@ from typing import Any
 from vpr_edge.benchmarks.diagnosis.diagnosis import Diagnosis
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError, ToolMissingError
-from vpr_edge.files import atomic_file, write_json
+from vpr_edge.files import atomic_file, sole_writer, write_json
 
 METADATA = b"vpr_edge_runs"
 
@@ -197,6 +197,51 @@ def results_writer(path: Path) -> Callable[[Results], None]:
                 write_json(scratch, results_as_json(results))
 
     return write
+
+
+class KeptRun:
+    """The run of one call of `bench` in a results file that other calls may add theirs to."""
+
+    def __init__(self, path: Path, append: bool) -> None:
+        """See the class.
+
+        Args:
+            path: of the file.
+            append: whether the runs that it holds are kept.
+
+        Raises:
+            DataError: there is a file to append to that is no results file.
+            ToolMissingError: the path ends in .parquet, and pyarrow is not installed.
+        """
+        self._path, self._adds, self._at = path, append, 0
+        self._write = results_writer(path)
+        if append:
+            self._others()
+
+    def keep(self, run: Run) -> Results:
+        """Write the run, in the place of what was kept of it before.
+
+        Returns:
+            All that the file now holds.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        # Read anew each time, as others may have added theirs; nobody moves the runs of others.
+        with sole_writer(self._path, wait=True):
+            runs = list(self._others().runs)
+            mine = runs[self._at : self._at + 1]
+            if not mine or (mine[0].time, mine[0].command) != (run.time, run.command):
+                self._at = len(runs)
+            runs[self._at : self._at + 1] = [run]
+            results = Results(tuple(runs))
+            self._write(results)
+            self._adds = True
+        return results
+
+    def _others(self) -> Results:
+        found = self._adds and self._path.exists()
+        return read_results(self._path) if found else Results()
 
 
 def _read_parquet(path: Path) -> Results:

@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from vpr_edge.commands.diagnosis_table import print_diagnosis
 from vpr_edge.commands.options import ARTEFACT, JSON, OVERWRITE, RUNTIME
 from vpr_edge.commands.results import compare, report
 from vpr_edge.errors import DataError, OutputError, VprEdgeError
+from vpr_edge.files import sole_writer
 from vpr_edge.firmware_bridge.emulate.cores import CORES
 from vpr_edge.firmware_bridge.emulate.toolchain import TOOLCHAINS
+from vpr_edge.output_checks import check_file
 
 NAMED = 4
 """Latencies that a warning names, at most."""
@@ -203,19 +206,16 @@ def bench(
     from vpr_edge.benchmarks.devices.processors import idle_cpus, parse_cpus
     from vpr_edge.benchmarks.measurement import Request, measure
     from vpr_edge.benchmarks.report.bench_report import check_report, write_bench_report
-    from vpr_edge.benchmarks.results import Results, Run, read_results, results_writer
+    from vpr_edge.benchmarks.results import KeptRun, Results, Run
     from vpr_edge.runtimes.choose import left_out
 
-    if output and output.exists() and not overwrite and not append:
-        raise OutputError(
-            f"{output} exists already; pass --append, --overwrite or another --output."
-        )
+    if output:
+        check_file(output, overwrite or append, output.suffix or ".json", "--append, --overwrite")
     if report:
         check_report(report, overwrite)
     if address and "jetson" not in devices:
         raise DataError("--host names a Jetson; pass --device jetson too.")
-    earlier = read_results(output) if output and output.exists() and append else Results()
-    write = results_writer(output) if output else None
+    file = KeptRun(output, append) if output else None
     there = tuple(name for name in runtimes if "jetson" in devices and name in JETSON_RUNTIMES)
     chosen = chosen_artefacts(artefact, tuple(name for name in runtimes if name not in there))
     for path, _, _ in chosen if "host" in devices and not runtimes else ():
@@ -238,24 +238,29 @@ def bench(
         jetson_runtimes=there,
     )
     so_far: list[Run] = []
+    results = Results()
     unwritten: list[VprEdgeError] = []
 
     def keep(run: Run) -> None:
-        so_far[:] = [run]
+        nonlocal results
+        so_far[:], results = [run], Results((run,))
         try:
-            if write:
-                write(Results((*earlier.runs, run)))
+            if file:
+                results = file.keep(run)
         except OutputError as error:
             # What is measured is still worth printing.
             unwritten[:] = [error]
 
+    # Whoever does not append to the file has it to himself.
+    alone = sole_writer(output) if output and not append else nullcontext()
     try:
-        _, failures = measure(request, _command(), progress, keep)
+        with alone:
+            _, failures = measure(request, _command(), progress, keep)
     finally:
         for run in so_far:
             _show(run, as_json, quick)
     if report and so_far and so_far[-1].rows:
-        write_bench_report(Results((*earlier.runs, *so_far)), report, overwrite)
+        write_bench_report(results, report, overwrite)
         click.echo(f"vpr-edge: {report}", err=True)
     if failures := [*failures, *unwritten]:
         raise type(failures[0])(" ".join(map(str, failures)))

@@ -8,7 +8,7 @@ import click
 
 from vpr_edge.commands.console import print_table, progress
 from vpr_edge.commands.options import JSON, OVERWRITE, output_option
-from vpr_edge.errors import DataError, OutputError
+from vpr_edge.errors import DataError
 
 
 @click.command()
@@ -29,8 +29,7 @@ def data(name: str | None, output: Path, overwrite: bool, as_json: bool) -> None
     from vpr_edge.datasets.town.rendered import contact_sheet, default_cache, render_town
 
     if name == "town":
-        if output.exists() and not overwrite:
-            raise OutputError(f"{output} exists already; pass --overwrite or another --output.")
+        check_file(output, overwrite, ".png")
         with progress("rendering the town") as report:
             folder = render_town(default_cache(), progress=report)
         contact_sheet(folder, output)

@@ -78,6 +78,7 @@ def export(
     from vpr_edge.export.package import export as export_checkpoint
     from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 
+    check_folder(output, overwrite)
     source = Path(ckpt) if ckpt.endswith(".tflite") else find_checkpoint(ckpt)
     images = []
     if converter == "onnx2tf":

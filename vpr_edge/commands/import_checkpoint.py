@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from vpr_edge.commands.options import JSON, OVERWRITE, output_option
-from vpr_edge.errors import OutputError
+from vpr_edge.output_checks import check_file
 
 
 @click.command("import")
@@ -43,8 +43,7 @@ def import_checkpoint(
     from vpr_edge.models.zoo import network_config, resized
 
     target = Path(str(output).replace("NETWORK", network))
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; pass --overwrite or another --output.")
+    check_file(target, overwrite, ".safetensors")
     config = network_config(network)
     config = resized(config, height or config.height, width or config.width)
     found = import_nano_vs_slam(read_state(ckpt), config, ckpt.name)

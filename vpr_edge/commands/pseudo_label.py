@@ -63,6 +63,7 @@ def pseudo_label(
     from vpr_edge.training.pseudo_labels import TABLES, label_pictures
     from vpr_edge.training.recipe import TeacherInput
 
+    check_folder(output, overwrite)
     if classes in TABLES:
         table = TABLES[classes]
     else:

@@ -7,7 +7,6 @@ import click
 from vpr_edge.commands.console import progress
 from vpr_edge.commands.options import DATA, OVERWRITE, SETTING, output_option
 from vpr_edge.commands.train import run_recipe
-from vpr_edge.errors import OutputError
 
 
 @click.command()
@@ -45,8 +44,7 @@ def quantize(
 
     source = find_checkpoint(ckpt)
     target = Path(str(output).replace("CKPT", source.stem))
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; pass --overwrite or another --output.")
+    check_file(target, overwrite, ".safetensors")
     if symmetric:
         settings = (*settings, "symmetric=true")
     recipe = qat_recipe(str(source), data, settings)

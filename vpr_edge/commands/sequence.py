@@ -10,7 +10,7 @@ from vpr_edge.benchmarks.rows import rows_as_json
 from vpr_edge.commands.bench import chosen_artefacts
 from vpr_edge.commands.console import format_value, print_table, progress
 from vpr_edge.commands.options import JSON, OVERWRITE, output_option
-from vpr_edge.errors import OutputError
+from vpr_edge.output_checks import check_folder
 
 
 @click.command()
@@ -85,8 +85,7 @@ def sequence(
     vpr-edge sequence int8/nano.tflite --data DATA/vpr_nordland64 --length 10 --output seq
     vpr-edge export seq/sequence.tflite --target c --output seq-c
     """
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists already; pass --overwrite or another --output.")
+    check_folder(output, overwrite)
     if not isfinite(noise):
         # The option's range lets it pass: nan compares with nothing.
         raise click.BadParameter("must be a number", param_hint="'--noise'")

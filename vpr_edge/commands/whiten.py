@@ -6,7 +6,7 @@ import click
 
 from vpr_edge.commands.console import progress
 from vpr_edge.commands.options import DATA, OVERWRITE, SETTING, output_option
-from vpr_edge.errors import OutputError
+from vpr_edge.output_checks import check_file
 
 
 @click.command()
@@ -57,8 +57,7 @@ def whiten(
 
     source = find_checkpoint(ckpt)
     target = Path(str(output).replace("CKPT", source.stem))
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already; pass --overwrite or another --output.")
+    check_file(target, overwrite, ".safetensors")
     with progress("whitening") as report:
         found = whitened_checkpoint(source, data, settings, length, strength, pictures, report)
         save_checkpoint(target, found, overwrite)

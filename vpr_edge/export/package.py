@@ -17,7 +17,7 @@ from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
 from vpr_edge.export.tensorrt import read_onnx, write_tensorrt
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.export.tflm_package import write_tflm
-from vpr_edge.files import atomic_folder, sha256, write_json
+from vpr_edge.files import atomic_folder, write_json
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.graph import Node
 from vpr_edge.quantize.model import Int8Model
@@ -148,7 +148,6 @@ def _write_target(
 
 def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> dict[str, Any]:
     graph = source.graph
-    files = sorted(folder.iterdir())
     int8 = Int8Model.from_checkpoint(source) if source.kind == "int8" else None
     transforms = output_transforms(source.config, int8.place_gain if int8 else None)
     manifest: dict[str, Any] = {
@@ -164,13 +163,9 @@ def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> 
         "input": _tensor(graph[graph.input.name], int8),
         "outputs": [_tensor(graph[name], int8) | transforms[name] for name in graph.outputs],
         "provenance": source.provenance,
-        "files": {
-            path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in files
-        },
     }
-    for path in files:
-        if path.suffix == ".tflite":
-            manifest["operators"] = list(op_list(path))
+    for path in sorted(folder.glob("*.tflite")):
+        manifest["operators"] = list(op_list(path))
     return manifest
 
 

@@ -137,7 +137,7 @@ def write_sequence_file(
                 (TFLITE, "host/tflm", "int8", tflm),
             )
             found = tuple(one for to in judged for one in _judged(plan, describe, to, ways))
-        write_json(scratch / "manifest.json", papers | _manifest(int8, config, found, scratch))
+        write_json(scratch / "manifest.json", papers | _manifest(int8, config, found))
     return found
 
 
@@ -314,9 +314,9 @@ def _papers(
 
 
 def _manifest(
-    int8: Int8Lstm, config: SequenceConfig, found: tuple[Judgement, ...], folder: Path
+    int8: Int8Lstm, config: SequenceConfig, found: tuple[Judgement, ...]
 ) -> dict[str, Any]:
-    """How the file is fed and read, what it scored, and what lies in the folder."""
+    """How the file is fed and read, and what it scored."""
     return {
         "tool": f"vpr-edge {__version__}",
         "input": {
@@ -335,8 +335,4 @@ def _manifest(
             "holds": "the state after each frame; the last describes the sequence",
         },
         "figures": [asdict(row) for one in found for row in one.rows],
-        "files": {
-            path.name: {"sha256": sha256(path), "bytes": path.stat().st_size}
-            for path in sorted(folder.iterdir())
-        },
     }

@@ -29,6 +29,7 @@ from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError, OutputError
 from vpr_edge.files import atomic_file
 from vpr_edge.metrics.table import label
+from vpr_edge.output_checks import check_file
 
 FORMATS = (".html", ".md", ".csv")
 # What the names of devices with an operating system begin with.
@@ -46,8 +47,7 @@ def check_report(path: Path, overwrite: bool) -> None:
             f"{path} does not say what kind of report is wanted; let it end in "
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; pass --overwrite or another --output.")
+    check_file(path, overwrite)
 
 
 def write_bench_report(results: Results, path: Path, overwrite: bool = True) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vpr_edge import __version__
-from vpr_edge.files import sha256
+from vpr_edge.files import file_list
 from vpr_edge.firmware_bridge.compile.emit import Emitter, Port
 from vpr_edge.firmware_bridge.compile.order import ALIGNMENT
 from vpr_edge.firmware_bridge.compile.plan import Plan
@@ -62,14 +62,7 @@ def manifest(
         "golden": {"vectors": vectors, "oracle": f"tflite-micro {version('tflite-micro')}"}
         if vectors
         else None,
-        "files": {
-            path.relative_to(folder).as_posix(): {
-                "sha256": sha256(path),
-                "bytes": path.stat().st_size,
-            }
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        },
+        "files": file_list(folder),
     }
 
 

@@ -13,7 +13,7 @@ import click
 
 from vpr_edge.benchmarks.rows import rows_as_json
 from vpr_edge.commands.bench_table import print_bench
-from vpr_edge.commands.console import progress
+from vpr_edge.commands.console import progress, say
 from vpr_edge.commands.diagnosis_table import print_diagnosis
 from vpr_edge.commands.options import ARTEFACT, JSON, OVERWRITE, RUNTIME
 from vpr_edge.commands.results import compare, report
@@ -220,7 +220,7 @@ def bench(
     chosen = chosen_artefacts(artefact, tuple(name for name in runtimes if name not in there))
     for path, _, _ in chosen if "host" in devices and not runtimes else ():
         for reason in left_out(path):
-            click.echo(f"vpr-edge: left out: {reason}", err=True)
+            say(f"left out: {reason}")
     request = Request(
         jobs=tuple(job_of(*one, runtimes) for one in chosen),
         devices=tuple(dict.fromkeys(devices)),
@@ -261,7 +261,7 @@ def bench(
             _show(run, as_json, quick)
     if report and so_far and so_far[-1].rows:
         write_bench_report(results, report, overwrite)
-        click.echo(f"vpr-edge: {report}", err=True)
+        say(str(report))
     if failures := [*failures, *unwritten]:
         raise type(failures[0])(" ".join(map(str, failures)))
 
@@ -313,7 +313,7 @@ def _show(run: Any, as_json: bool, quick: bool) -> None:
     for facts in run.facts.values():
         for name, sentence in facts.items():
             if name.startswith("left out"):
-                click.echo(f"vpr-edge: left out: {sentence}", err=True)
+                say(f"left out: {sentence}")
     if shaky := unstable(run.rows):
         named = "; ".join(
             f"{row.artefact} in {row.device.removeprefix('host/')} ({reasons})"
@@ -322,8 +322,7 @@ def _show(run: Any, as_json: bool, quick: bool) -> None:
         if len(shaky) > NAMED:
             named += f"; and {len(shaky) - NAMED} more"
         remedy = "measure without --quick" if quick else "close other programs"
-        click.echo(
-            "vpr-edge: another run may differ by more than 5 %, for windows did or other programs "
-            f"held the CPU: {named}; {remedy}, or choose an idle CPU by --cpu.",
-            err=True,
+        say(
+            "another run may differ by more than 5 %, for windows did or other programs "
+            f"held the CPU: {named}; {remedy}, or choose an idle CPU by --cpu."
         )

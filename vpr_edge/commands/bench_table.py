@@ -10,7 +10,8 @@ from rich.table import Table
 
 from vpr_edge.benchmarks.compare import Change
 from vpr_edge.benchmarks.rows import Row
-from vpr_edge.commands.console import format_value, output_width, print_rows, print_table
+from vpr_edge.commands.console import format_value, output_width, print_rows, print_table, printable
+from vpr_edge.escapes import for_terminal
 
 METHODS = ("static", "measured", "emulated", "predicted")
 HEADING = 18
@@ -45,7 +46,7 @@ def print_bench(rows: Sequence[Row], terms: str = "", width: int | None = None) 
         terms: of what was measured on this machine.
         width: in characters; by default the terminal's.
     """
-    said = [row for row in rows if not row.metric.startswith("operator_")]
+    said = [row for row in printable(rows) if not row.metric.startswith("operator_")]
     static = [row for row in said if not row.device]
     alike = [row for row in said if row.device and not row.data]
     layers = [row for row in alike if row.metric.startswith("layer_")]
@@ -102,7 +103,9 @@ def print_changes(found: Sequence[Change], everything: bool = False) -> None:
 
 
 def _of(change: Change) -> str:
-    return "\n".join(filter(None, (change.artefact, change.device, change.data)))
+    return "\n".join(
+        for_terminal(text) for text in (change.artefact, change.device, change.data) if text
+    )
 
 
 def _relative(change: Change) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from vpr_edge.benchmarks.rows import Row, rows_as_json
+from vpr_edge.escapes import for_terminal
 
 WIDTH_OF_A_FILE = 200
 
@@ -20,7 +21,12 @@ WIDTH_OF_A_FILE = 200
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, silence elsewhere; yields `report(done, total)`."""
     console = Console(stderr=True)
-    columns = (TextColumn(escape(what)), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn(escape(for_terminal(what))),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -36,6 +42,7 @@ def print_rows(rows: Sequence[Row], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows_as_json(rows), indent=2))
         return
+    rows = printable(rows)
     for title in dict.fromkeys(map(_title, rows)):
         _print_part([row for row in rows if _title(row) == title], title)
 
@@ -96,12 +103,35 @@ def print_table(
         title: above the table.
         align: a letter a column, "l" or "r"; all "l" by default.
     """
-    table = Table(title=title and escape(title), title_justify="left")
+    table = Table(title=title and escape(for_terminal(title)), title_justify="left")
     for heading, side in zip(headings, align or "l" * len(headings), strict=True):
-        table.add_column(escape(heading), justify="right" if side == "r" else "left")
+        table.add_column(
+            escape(for_terminal(heading, lines=True)), justify="right" if side == "r" else "left"
+        )
     for line in lines:
-        table.add_row(*(escape(cell) for cell in line))
+        table.add_row(*(escape(for_terminal(cell, lines=True)) for cell in line))
     Console(width=output_width()).print(table)
+
+
+def say(text: str) -> None:
+    """A sentence on the standard error stream, whatever names from files stand in it."""
+    click.echo(f"vpr-edge: {for_terminal(text)}", err=True)
+
+
+def printable(rows: Iterable[Row]) -> list[Row]:
+    """Rows whose texts, which may come from anyone's results file, a terminal takes as text."""
+    return [
+        Row(
+            for_terminal(row.artefact),
+            for_terminal(row.device),
+            for_terminal(row.data),
+            for_terminal(row.metric),
+            row.value,
+            for_terminal(row.unit),
+            for_terminal(row.method),
+        )
+        for row in rows
+    ]
 
 
 def output_width() -> int:

@@ -4,6 +4,7 @@ import click
 
 from vpr_edge.benchmarks.diagnosis.diagnosis import Diagnosis, advice, short_name
 from vpr_edge.commands.console import print_table
+from vpr_edge.escapes import for_terminal
 
 SHOWN = 12
 
@@ -25,7 +26,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
             (
                 str(layer.index),
                 layer.op,
-                short_name(layer.tensor),
+                for_terminal(short_name(layer.tensor)),
                 f"{layer.macs:,}",
                 f"{layer.output_bytes:,}",
                 f"{layer.weights_bytes:,}",

@@ -25,7 +25,7 @@ def run_command(command: Callable[..., Any]) -> None:
         error.show()
         sys.exit(USER_ERROR)
     except VprEdgeError as error:
-        click.echo(f"vpr-edge: {error}", err=True)
+        say(str(error))
         sys.exit(USER_ERROR)
     except ModuleNotFoundError as error:
         if error.name not in LEARNING:
@@ -37,5 +37,5 @@ def run_command(command: Callable[..., Any]) -> None:
         )
         sys.exit(USER_ERROR)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("vpr-edge: interrupted; what was finished is kept.", err=True)
+        say("interrupted; what was finished is kept.")
         sys.exit(INTERRUPTED)

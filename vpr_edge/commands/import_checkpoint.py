@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from vpr_edge.commands.options import JSON, OVERWRITE, output_option
+from vpr_edge.escapes import for_terminal
 from vpr_edge.output_checks import check_file
 
 
@@ -60,5 +61,5 @@ def import_checkpoint(
         ("its tensors that nothing took", found.unused),
     ):
         if names:
-            click.echo(f"{said}: {', '.join(names)}", err=True)
+            click.echo(for_terminal(f"{said}: {', '.join(names)}"), err=True)
     click.echo(str(target))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from vpr_edge.commands.bench_table import print_changes
+from vpr_edge.commands.console import say
 from vpr_edge.commands.options import JSON, OVERWRITE, output_option
 
 REGRESSION = 1
@@ -52,7 +53,7 @@ def compare(
     first, second = read_results(before), read_results(after)
     found = changes(first, second, Tolerance(tolerance / 100, points / 100))
     for line in warnings(first, second):
-        click.echo(f"vpr-edge: {line}", err=True)
+        say(line)
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in found]}, indent=2))
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vpr_edge import __version__
 from vpr_edge.errors import ModelError, OutputError
+from vpr_edge.escapes import for_c_comment
 from vpr_edge.files import atomic_file, sha256
 from vpr_edge.tflite.read import TfliteFile, TfliteTensor, read_tflite
 
@@ -126,8 +127,7 @@ def write_c_array(tflite_path: Path, folder: Path, name: str) -> tuple[Path, Pat
 
 
 def _provenance(path: Path, model: TfliteFile) -> Iterator[str]:
-    # A file name must not end the comment it stands in.
-    yield f"source  {path.name.replace('*/', '* /')}"
+    yield f"source  {for_c_comment(path.name)}"
     yield f"sha256  {sha256(path)}"
     for role, tensors in (("input ", model.inputs), ("output", model.outputs)):
         for tensor in tensors:

@@ -13,6 +13,7 @@ from vpr_edge.firmware_bridge.compile.project import write_project
 from vpr_edge.firmware_bridge.packages.manifest import manifest
 from vpr_edge.firmware_bridge.packages.package import SOURCES, Package, write_package
 from vpr_edge.firmware_bridge.packages.vision import write_vision
+from vpr_edge.names import is_device
 from vpr_edge.tflite.read import METADATA_KEY, read_metadata
 
 GOLDEN = 2
@@ -28,7 +29,7 @@ _RESERVED = re.compile(
 def c_name(stem: str) -> str:
     """A model's name in C from a file's: lower case, an underscore for what C does not take."""
     name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
-    taken = not name[:1].isalpha() or _RESERVED.fullmatch(name)
+    taken = not name[:1].isalpha() or _RESERVED.fullmatch(name) or is_device(name)
     return f"model_{name}".rstrip("_") if taken else name
 
 
@@ -90,10 +91,10 @@ def _write_c(
     tflite_path: Path, folder: Path, name: str, golden: int, backend: str
 ) -> tuple[Plan, dict[str, Any]]:
     """The C in `folder`; the plan and the model's metadata."""
-    if _RESERVED.fullmatch(name):
+    if _RESERVED.fullmatch(name) or is_device(name):
         raise OutputError(
-            f"A model cannot be called '{name}', since C or CMake have something of that name; "
-            "choose another."
+            f"A model cannot be called '{name}', since C, CMake or Windows have something "
+            "of that name; choose another."
         )
     plan = compile_model(tflite_path, backend)
     vectors = golden_vectors(tflite_path, plan.program, random_inputs(plan.program, golden))

@@ -20,6 +20,7 @@ from vpr_edge.export.tflm_package import write_tflm
 from vpr_edge.files import atomic_folder, write_json
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.graph import Node
+from vpr_edge.names import RULE, is_name
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.tflite.read import op_list
 
@@ -64,8 +65,10 @@ def export(
     Raises:
         CheckpointError: the checkpoint is of the other kind, or no such input size is possible.
         ModelError: the TFLite file is corrupt, or asks for what the compiler lacks.
-        OutputError: the folder exists, or could not be written.
+        OutputError: the folder exists, or could not be written, or `name` names no file.
     """
+    if name is not None and not is_name(name):
+        raise OutputError(f"{name!r} cannot be the --name of files; {RULE}.")
     if backend != "portable" and target != "c":
         raise OutputError(f"--backend {backend} is for --target c; leave it out for {target}.")
     if checkpoint.suffix == ".tflite":

@@ -9,6 +9,7 @@ for the TensorRT 8 of older devices.
 Source: https://docs.nvidia.com/deeplearning/tensorrt/latest/inference-library/work-quantized-types.html
 """
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def write_tensorrt(model: onnx.ModelProto, folder: Path, stem: str, path: Path) 
 
 def _command(stem: str, form: str) -> str:
     name = f"{stem}_{'int8' if form == 'int8' else 'fp16'}.engine"
-    return " ".join([f"--onnx={stem}_{form}.onnx", *BUILD_FLAGS[form], f"--saveEngine={name}"])
+    return shlex.join([f"--onnx={stem}_{form}.onnx", *BUILD_FLAGS[form], f"--saveEngine={name}"])
 
 
 _SCRIPT = """\

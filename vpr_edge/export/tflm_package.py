@@ -11,7 +11,7 @@ from vpr_edge.errors import ModelError
 from vpr_edge.export.c_array import write_c_array
 from vpr_edge.files import sha256
 from vpr_edge.firmware_bridge.compile.emit import template_environment
-from vpr_edge.tflite.read import read_tflite
+from vpr_edge.tflite.read import CUSTOM, read_tflite
 from vpr_edge.tflite.tflm import Tflm
 
 # TFLM's methods are the builtins' names in camel case, but for these.
@@ -52,8 +52,14 @@ def write_tflm(tflite_path: Path, folder: Path, name: str) -> list[Path]:
             f"{tflite_path} does not run in TFLM, whose arena was to be measured; export it with "
             "--target c, which needs no TFLM."
         ) from error
-    header, source = write_c_array(tflite_path, folder, name)
     codes = {operator.code for operator in read_tflite(tflite_path).operators}
+    for code in sorted(codes):
+        if code.startswith(CUSTOM):
+            raise ModelError(
+                f"{tflite_path} has the operator {code!r}, which is no builtin of TFLite, so that "
+                "no resolver can be written; add it to yours by hand and embed the file itself."
+            )
+    header, source = write_c_array(tflite_path, folder, name)
     resolver = folder / f"{name}_tflm.h"
     resolver.write_text(
         template_environment()

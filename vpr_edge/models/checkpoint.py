@@ -21,6 +21,7 @@ from vpr_edge.files import atomic_file
 from vpr_edge.models.config import resized
 from vpr_edge.models.graph import Graph
 from vpr_edge.models.zoo import NetworkConfig, build_graph
+from vpr_edge.names import LONGEST_NAME, is_name
 from vpr_edge.preprocessing import Preprocessing
 
 HEADER = "vpr_edge"
@@ -143,6 +144,11 @@ def _frozen(value: Any) -> Any:
 
 
 def _check(path: Path, checkpoint: Checkpoint) -> None:
+    if not is_name(checkpoint.config.name):
+        raise CheckpointError(
+            f"{path} calls its network {str(checkpoint.config.name)[:LONGEST_NAME]!r}, which could "
+            "not name a file; give a checkpoint from a source that you trust."
+        )
     if checkpoint.kind not in KINDS:
         raise CheckpointError(
             f"{path} is a checkpoint of kind {checkpoint.kind!r}; known are {', '.join(KINDS)}."

@@ -36,6 +36,9 @@ _CODES = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
 
+CUSTOM = "CUSTOM "
+"""What stands before the name of an operator that is no builtin."""
+
 # Vectors may be shared; read so many times the file's size, it is no model but an attack.
 MOST_SHARED = 8
 
@@ -69,9 +72,10 @@ class TfliteTensor:
 
 @dataclass(frozen=True, eq=False)
 class TfliteOperator:
-    """One operator: builtin name, version, indices of the tensors it reads (-1 is none), writes.
+    """One operator: name, version, indices of the tensors it reads (-1 is none), writes.
 
-    `options` is the schema's object of builtin options; None where the file has none.
+    `code` is the builtin's name, or `CUSTOM` and what the file calls the operator. `options` is the
+    schema's object of builtin options; None where the file has none.
     """
 
     code: str
@@ -209,8 +213,10 @@ def _parse(data: bytes) -> TfliteFile:
 def _operator(operator: Any, model: Any, budget: _Budget) -> TfliteOperator:
     code = _entry(model.OperatorCodes, model.OperatorCodesLength(), operator.OpcodeIndex())
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    # As TFLM does: a custom code counts only for an operator that is no builtin.
+    custom = number == schema.BuiltinOperator.CUSTOM
     return TfliteOperator(
-        budget.text(code.CustomCode()) or _CODES[number],
+        f"{CUSTOM}{budget.text(code.CustomCode())}" if custom else _CODES[number],
         code.Version(),
         budget.integers(operator, "Inputs"),
         budget.integers(operator, "Outputs"),

@@ -8,8 +8,9 @@ import pytest
 
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.errors import OutputError
+from vpr_edge.escapes import for_c_comment
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
-from vpr_edge.firmware_bridge.compile.emit import Emitter, c_float, c_value, clean
+from vpr_edge.firmware_bridge.compile.emit import Emitter, c_float, c_value
 from vpr_edge.firmware_bridge.compile.golden import random_inputs
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.compile.plan import Plan
@@ -90,7 +91,7 @@ def test_comments_cannot_be_ended_from_inside() -> None:
     rng = np.random.default_rng(0)
     for _ in range(2000):
         text = "".join(rng.choice(list("*/ ?\\a\n\x00é"), 12))
-        found = clean(text)
+        found = for_c_comment(text)
         assert "*/" not in found and "/*" not in found and found.isprintable()
 
 

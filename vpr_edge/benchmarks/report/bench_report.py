@@ -27,6 +27,7 @@ from vpr_edge.benchmarks.report.page import (
 from vpr_edge.benchmarks.results import Results, Run, Series
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError, OutputError
+from vpr_edge.escapes import for_csv
 from vpr_edge.files import atomic_file
 from vpr_edge.metrics.table import label
 from vpr_edge.output_checks import check_file
@@ -196,5 +197,5 @@ def _csv(rows: Sequence[Row]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow([field.name for field in fields(Row)])
-    writer.writerows(astuple(row) for row in rows)
+    writer.writerows(map(for_csv, astuple(row)) for row in rows)
     return stream.getvalue()

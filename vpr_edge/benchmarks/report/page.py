@@ -1,6 +1,6 @@
 """A report as data: sections of tables and charts, written as one HTML file or as Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vpr_edge import __version__
+from vpr_edge.escapes import for_markdown, for_markdown_code
 
 Mark = Literal["", "good", "bad", "soft"]
 
@@ -145,12 +146,13 @@ def html(page: Page) -> str:
 
 def markdown(page: Page) -> str:
     """The page as Markdown (GitHub's tables); charts are left to the HTML."""
-    lines = [f"# {page.title}", "", page.subtitle, ""]
-    lines += [f"- **{h.label}: {h.value}** ({h.terms})" for h in page.headlines]
+    text = for_markdown
+    lines = [f"# {text(page.title)}", "", text(page.subtitle), ""]
+    lines += [f"- **{text(h.label)}: {text(h.value)}** ({text(h.terms)})" for h in page.headlines]
     for section in page.sections:
-        lines += ["", f"## {section.title}", ""]
+        lines += ["", f"## {text(section.title)}", ""]
         if section.note:
-            lines += [section.note, ""]
+            lines += [text(section.note), ""]
         for block in section.blocks:
             lines += [*_markdown_block(block), ""]
     return "\n".join([*lines, f"vpr-edge {__version__}", ""])
@@ -161,20 +163,22 @@ def _markdown_block(block: Block) -> list[str]:
         case Table():
             cells = [[cell.text for cell in line] for line in block.cells()]
             sides = ["---" if i < block.words else "---:" for i in range(len(block.headings))]
-            title = [f"**{block.title}**", ""] if block.title else []
-            return title + [_row(line) for line in (block.headings, sides, *cells)]
+            title = [f"**{for_markdown(block.title)}**", ""] if block.title else []
+            rows = [_row(map(for_markdown, line)) for line in (block.headings, *cells)]
+            return [*title, rows[0], _row(sides), *rows[1:]]
         case Sentences():
-            return [f"- {line}" for line in block.lines]
+            return [f"- {for_markdown(line)}" for line in block.lines]
         case Facts():
-            title = [f"**{block.title}**", ""] if block.title else []
-            return title + [f"- {what}: `{value}`" for what, value in block.lines]
+            title = [f"**{for_markdown(block.title)}**", ""] if block.title else []
+            return title + [
+                f"- {for_markdown(what)}: {for_markdown_code(value)}" for what, value in block.lines
+            ]
         case Charts():
-            return [f"({chart.caption})" for chart in block.charts if chart.caption]
+            return [f"({for_markdown(chart.caption)})" for chart in block.charts if chart.caption]
 
 
-def _row(cells: Sequence[str]) -> str:
-    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def breakable(text: str) -> Markup:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vpr_edge import __version__
 from vpr_edge.errors import OutputError
+from vpr_edge.escapes import for_c_comment
 from vpr_edge.firmware_bridge.compile.golden import Vector
 from vpr_edge.firmware_bridge.compile.order import ALIGNMENT, size
 from vpr_edge.firmware_bridge.compile.plan import Plan
@@ -166,7 +167,7 @@ class Emitter:
         return found
 
     def _layer(self, index: int, operator: Operator) -> Layer | None:
-        about = f"{operator.code} -> {clean(operator.outputs[0].name)}"
+        about = f"{operator.code} -> {for_c_comment(operator.outputs[0].name)}"
         if operator.is_view:
             return None
         kernel = operator.kernel()
@@ -254,7 +255,7 @@ class Emitter:
                 version=__version__,
                 size=size,
                 prod=prod,
-                clean=clean,
+                clean=for_c_comment,
                 **more,
             )
         )
@@ -270,11 +271,6 @@ def runtime_headers(headers: dict[str, None]) -> dict[str, Path]:
             found[name] = RUNTIME_HEADERS / name
             queue += re.findall(r'#include "(vpr_\w+\.h)"', found[name].read_text())
     return dict(sorted(found.items()))
-
-
-def clean(text: str) -> str:
-    """Text from a file, safe within a C comment."""
-    return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")[:120]
 
 
 def c_value(value: Any) -> str:

@@ -113,7 +113,7 @@ def _check(package: Package) -> None:
             f"'{package.vendor}' cannot name a vendor; choose letters, digits, '-' and '_'."
         )
     for label, text in (("author", package.author), ("url", package.url)):
-        if not re.fullmatch(r"[^\x00-\x1f\"\\]*", text):
+        if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\"\\]*", text):
             raise OutputError(
                 f"The {label} '{text}' cannot stand in a manifest; give one line without quotation "
                 "marks and backslashes."

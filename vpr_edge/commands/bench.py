@@ -13,8 +13,9 @@ import click
 
 from vpr_edge.benchmarks.rows import rows_as_json
 from vpr_edge.commands.bench_table import print_bench
-from vpr_edge.commands.console import progress, say
+from vpr_edge.commands.console import progress
 from vpr_edge.commands.diagnosis_table import print_diagnosis
+from vpr_edge.commands.ending import say
 from vpr_edge.commands.options import ARTEFACT, JSON, OVERWRITE, RUNTIME
 from vpr_edge.commands.results import compare, report
 from vpr_edge.errors import DataError, OutputError, VprEdgeError

@@ -113,11 +113,6 @@ def print_table(
     Console(width=output_width()).print(table)
 
 
-def say(text: str) -> None:
-    """A sentence on the standard error stream, whatever names from files stand in it."""
-    click.echo(f"vpr-edge: {for_terminal(text)}", err=True)
-
-
 def printable(rows: Iterable[Row]) -> list[Row]:
     """Rows whose texts, which may come from anyone's results file, a terminal takes as text."""
     return [

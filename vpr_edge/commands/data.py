@@ -9,6 +9,7 @@ import click
 from vpr_edge.commands.console import print_table, progress
 from vpr_edge.commands.options import JSON, OVERWRITE, output_option
 from vpr_edge.errors import DataError
+from vpr_edge.output_checks import check_file
 
 
 @click.command()

@@ -7,11 +7,17 @@ from typing import Any
 import click
 
 from vpr_edge.errors import VprEdgeError
+from vpr_edge.escapes import for_terminal
 
 USER_ERROR = 2
 INTERRUPTED = 130
 LEARNING = ("torch", "lightning_fabric", "tensorboard")
 """The packages of the extra [train]."""
+
+
+def say(text: str) -> None:
+    """A sentence on the standard error stream, whatever names from files stand in it."""
+    click.echo(f"vpr-edge: {for_terminal(text)}", err=True)
 
 
 def run_command(command: Callable[..., Any]) -> None:

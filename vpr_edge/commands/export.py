@@ -6,6 +6,7 @@ import click
 
 from vpr_edge.commands.options import DATA, OVERWRITE, output_option
 from vpr_edge.errors import DataError
+from vpr_edge.output_checks import check_folder
 
 
 @click.command()

@@ -6,6 +6,7 @@ import click
 
 from vpr_edge.commands.console import progress
 from vpr_edge.commands.options import OVERWRITE, output_option
+from vpr_edge.output_checks import check_folder
 
 
 @click.command("pseudo-label")

@@ -7,6 +7,7 @@ import click
 from vpr_edge.commands.console import progress
 from vpr_edge.commands.options import DATA, OVERWRITE, SETTING, output_option
 from vpr_edge.commands.train import run_recipe
+from vpr_edge.output_checks import check_file
 
 
 @click.command()

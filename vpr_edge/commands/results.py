@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from vpr_edge.commands.bench_table import print_changes
-from vpr_edge.commands.console import say
+from vpr_edge.commands.ending import say
 from vpr_edge.commands.options import JSON, OVERWRITE, output_option
 
 REGRESSION = 1

@@ -20,10 +20,10 @@ from vpr_edge.firmware_bridge.compile.emit import Emitter
 from vpr_edge.firmware_bridge.compile.golden import Arrays, Vector, random_inputs
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, build_library, host_compiler
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
-from vpr_edge.firmware_bridge.compile.order import ALIGNMENT
 from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
+from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT
 from vpr_edge.tflite.tflm import Tflm
 
 GRAPHS = int(os.environ.get("VPR_EDGE_GRAPHS", "100"))

@@ -13,12 +13,13 @@ from tests.firmware_bridge.random_graphs import random_graph
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
-from vpr_edge.firmware_bridge.compile.order import ALIGNMENT, order_operators, size, step_bytes
+from vpr_edge.firmware_bridge.compile.order import order_operators, step_bytes
 from vpr_edge.firmware_bridge.compile.passes import run_passes
 from vpr_edge.firmware_bridge.compile.plan import Plan, plan_memory
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import Operator
 from vpr_edge.firmware_bridge.operators.shared.program import Program
+from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT, size
 
 REAL = ("ic", "vww", "nano-int8")
 

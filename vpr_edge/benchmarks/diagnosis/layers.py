@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from vpr_edge.benchmarks.diagnosis.diagnosis import Layer, MemoryBlock, RangeUse
 from vpr_edge.firmware_bridge.compile.golden import Arrays
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
-from vpr_edge.firmware_bridge.compile.order import size
 from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.operators.shared.operator import Operator
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
+from vpr_edge.firmware_bridge.operators.shared.storage import size
 
 STEPS = 256
 

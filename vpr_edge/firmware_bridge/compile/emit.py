@@ -16,7 +16,6 @@ from vpr_edge import __version__
 from vpr_edge.errors import OutputError
 from vpr_edge.escapes import for_c_comment
 from vpr_edge.firmware_bridge.compile.golden import Vector
-from vpr_edge.firmware_bridge.compile.order import ALIGNMENT, size
 from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
@@ -27,6 +26,7 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
     Scratch,
 )
 from vpr_edge.firmware_bridge.operators.shared.program import initial_state
+from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT, size
 
 C_TYPES = {
     "int8": "int8_t",

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError, ToolMissingError
 from vpr_edge.firmware_bridge.compile.emit import Emitter
-from vpr_edge.firmware_bridge.compile.order import ALIGNMENT
 from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
+from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT
 
 NAME = "model"
 # No contraction: a float island must give the same bits whether or not the chip has fused

@@ -7,24 +7,10 @@ from dataclasses import replace
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import Operator
 from vpr_edge.firmware_bridge.operators.shared.program import Program
+from vpr_edge.firmware_bridge.operators.shared.storage import aligned, size
 
 # Sets of finished layers, times layers, that are looked at before the file's order is kept.
 LARGEST_SEARCH = 2_000_000
-ALIGNMENT = 16
-"""Of every offset in the arena, bytes."""
-
-
-def size(tensor: Tensor) -> int:
-    """Bytes of a tensor."""
-    elements = 1
-    for length in tensor.shape:
-        elements *= length
-    return elements * tensor.dtype.itemsize
-
-
-def aligned(count: int) -> int:
-    """The least multiple of the alignment that holds so many bytes."""
-    return -(-count // ALIGNMENT) * ALIGNMENT
 
 
 def step_bytes(

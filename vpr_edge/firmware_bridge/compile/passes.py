@@ -8,11 +8,11 @@ from functools import reduce
 import numpy as np
 
 from vpr_edge.firmware_bridge.compile.constant_channels import drop_constant_channels
-from vpr_edge.firmware_bridge.compile.order import size
 from vpr_edge.firmware_bridge.operators.convolution import WindowedWeights
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import Operator
 from vpr_edge.firmware_bridge.operators.shared.program import Program
+from vpr_edge.firmware_bridge.operators.shared.storage import size
 
 # Bytes of what is computed now; a larger constant would cost flash that its layer does not.
 LARGEST_FOLDED = 1 << 20

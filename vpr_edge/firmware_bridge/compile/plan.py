@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vpr_edge.errors import ModelError
-from vpr_edge.firmware_bridge.compile.order import aligned, overlaps, size, step_bytes
+from vpr_edge.firmware_bridge.compile.order import overlaps, step_bytes
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import Operator
 from vpr_edge.firmware_bridge.operators.shared.program import Program
+from vpr_edge.firmware_bridge.operators.shared.storage import aligned, size
 
 ATTEMPTS = 5000
 # Share of the attempts that also send a buffer to the other end.

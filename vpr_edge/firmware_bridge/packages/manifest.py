@@ -9,8 +9,8 @@ from typing import Any
 from vpr_edge import __version__
 from vpr_edge.files import file_list
 from vpr_edge.firmware_bridge.compile.emit import Emitter, Port
-from vpr_edge.firmware_bridge.compile.order import ALIGNMENT
 from vpr_edge.firmware_bridge.compile.plan import Plan
+from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT
 
 
 def manifest(

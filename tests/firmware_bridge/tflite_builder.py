@@ -16,6 +16,9 @@ TYPES = {
     "uint8": schema.TensorType.UINT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+    "bool": schema.TensorType.BOOL,
+    "resource": schema.TensorType.RESOURCE,
 }
 
 
@@ -27,6 +30,7 @@ class TfliteBuilder:
         self.tensors: list[Any] = []
         self.operators: list[Any] = []
         self.codes: dict[tuple[str, int], int] = {}
+        self.further: list[Any] = []
 
     def tensor(
         self,
@@ -89,6 +93,28 @@ class TfliteBuilder:
             operator.builtinOptions = options
         self.operators.append(operator)
 
+    def further_subgraph(self) -> "TfliteBuilder":
+        """A builder of one more subgraph of this file; `add_subgraph` appends it."""
+        other = TfliteBuilder()
+        other.buffers, other.codes = self.buffers, self.codes
+        return other
+
+    def add_subgraph(
+        self, other: "TfliteBuilder", inputs: Sequence[int] = (), outputs: Sequence[int] = ()
+    ) -> int:
+        """Index of the subgraph in the file."""
+        self.further.append(other._subgraph(inputs, outputs))
+        return len(self.further)
+
+    def _subgraph(self, inputs: Sequence[int], outputs: Sequence[int]) -> Any:
+        return schema.SubGraphT(
+            tensors=self.tensors,
+            inputs=np.array(inputs, np.int32),
+            outputs=np.array(outputs, np.int32),
+            operators=self.operators,
+            name="main",
+        )
+
     def save(self, path: Path, inputs: Sequence[int], outputs: Sequence[int]) -> Path:
         """Write the model and return its path."""
         codes = [
@@ -99,15 +125,9 @@ class TfliteBuilder:
             )
             for code, version in self.codes
         ]
-        subgraph = schema.SubGraphT(
-            tensors=self.tensors,
-            inputs=np.array(inputs, np.int32),
-            outputs=np.array(outputs, np.int32),
-            operators=self.operators,
-            name="main",
-        )
+        subgraphs = [self._subgraph(inputs, outputs), *self.further]
         model = schema.ModelT(
-            version=3, operatorCodes=codes, subgraphs=[subgraph], buffers=self.buffers
+            version=3, operatorCodes=codes, subgraphs=subgraphs, buffers=self.buffers
         )
         path.write_bytes(pack(model))
         return path

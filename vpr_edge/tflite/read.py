@@ -30,6 +30,10 @@ _DTYPES: dict[int, type[np.generic]] = {
     schema.TensorType.INT64: np.int64,
     schema.TensorType.UINT64: np.uint64,
     schema.TensorType.BOOL: np.bool_,
+    # Unpacked where it is read: kernels compute with the same integers.
+    schema.TensorType.INT4: np.int8,
+    # Names a variable and holds nothing.
+    schema.TensorType.RESOURCE: np.void,
 }
 _TYPES = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _CODES = {
@@ -41,6 +45,8 @@ CUSTOM = "CUSTOM "
 
 # Vectors may be shared; read so many times the file's size, it is no model but an attack.
 MOST_SHARED = 8
+# No table is smaller: its offset in a vector, and its own offset to the fields.
+TABLE_BYTES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +89,31 @@ class TfliteOperator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Any = None
+    custom: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class TfliteFile:
-    """The first subgraph of a TFLite file and the file's metadata buffers by name."""
+class TfliteSubgraph:
+    """A graph of a TFLite file: tensors by index, operators in order of execution."""
 
     tensors: tuple[TfliteTensor, ...]
     operators: tuple[TfliteOperator, ...]
     inputs: tuple[TfliteTensor, ...]
     outputs: tuple[TfliteTensor, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TfliteFile(TfliteSubgraph):
+    """The first subgraph of a TFLite file, which is the model.
+
+    Attributes:
+        metadata: the file's metadata buffers by name.
+        called: by index the further subgraphs that the first one runs before all else
+            (CALL_ONCE); those that nothing calls are not read.
+    """
+
     metadata: dict[str, bytes]
+    called: dict[int, TfliteSubgraph]
 
 
 def read_tflite(path: Path) -> TfliteFile:
@@ -186,16 +206,35 @@ class _Budget:
 def _parse(data: bytes) -> TfliteFile:
     """Read table by table, as the schema's own unpacking follows every offset it is given."""
     model, budget = schema.Model.GetRootAs(data, 0), _Budget(MOST_SHARED * len(data))
-    if model.SubgraphsLength() != 1:
-        raise ValueError("control flow between subgraphs")
-    subgraph = model.Subgraphs(0)
+    main = _subgraph(model, 0, budget)
+    called = {
+        int(operator.options.initSubgraphIndex)
+        for operator in main.operators
+        if operator.code == "CALL_ONCE" and operator.options is not None
+    }
+    return TfliteFile(
+        tensors=main.tensors,
+        operators=main.operators,
+        inputs=main.inputs,
+        outputs=main.outputs,
+        metadata=dict(
+            _metadata(model.Metadata(index), model, budget)
+            for index in range(model.MetadataLength())
+        ),
+        called={index: _subgraph(model, index, budget) for index in sorted(called)},
+    )
+
+
+def _subgraph(model: Any, index: int, budget: _Budget) -> TfliteSubgraph:
+    subgraph = _entry(model.Subgraphs, model.SubgraphsLength(), index)
+    budget.spend(TABLE_BYTES * (subgraph.TensorsLength() + subgraph.OperatorsLength()))
     inputs, outputs = (budget.integers(subgraph, field) for field in ("Inputs", "Outputs"))
     if min(*inputs, *outputs, 0, 0) < 0:
         raise IndexError("a negative tensor index")
     tensors = tuple(
         _tensor(subgraph.Tensors(index), model, budget) for index in range(subgraph.TensorsLength())
     )
-    return TfliteFile(
+    return TfliteSubgraph(
         tensors=tensors,
         operators=tuple(
             _operator(subgraph.Operators(index), model, budget)
@@ -203,10 +242,6 @@ def _parse(data: bytes) -> TfliteFile:
         ),
         inputs=tuple(tensors[index] for index in inputs),
         outputs=tuple(tensors[index] for index in outputs),
-        metadata=dict(
-            _metadata(model.Metadata(index), model, budget)
-            for index in range(model.MetadataLength())
-        ),
     )
 
 
@@ -221,6 +256,7 @@ def _operator(operator: Any, model: Any, budget: _Budget) -> TfliteOperator:
         budget.integers(operator, "Inputs"),
         budget.integers(operator, "Outputs"),
         schema.BuiltinOptionsCreator(operator.BuiltinOptionsType(), operator.BuiltinOptions()),
+        custom,
     )
 
 
@@ -252,6 +288,8 @@ def _tensor(tensor: Any, model: Any, budget: _Budget) -> TfliteTensor:
     parameters = tensor.Quantization()
     scale = None if parameters is None else budget.numbers(parameters, "Scale")
     zero_point = None if scale is None else budget.numbers(parameters, "ZeroPoint")
+    if data is not None and kind == schema.TensorType.INT4:
+        data = _unpacked(data, prod(shape))
     if data is not None and prod(shape) * dtype.itemsize != data.size:
         raise ValueError("a constant whose size is not its shape's")
     return TfliteTensor(
@@ -265,3 +303,12 @@ def _tensor(tensor: Any, model: Any, budget: _Budget) -> TfliteTensor:
         signature=budget.integers(tensor, "ShapeSignature"),
         variable=bool(tensor.IsVariable()),
     )
+
+
+def _unpacked(data: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """int4 values, two in a byte and the lower half first, as bytes of int8."""
+    if data.size != (count + 1) // 2:
+        raise ValueError("a constant whose size is not its shape's")
+    signed = data.view(np.int8)
+    halves = np.stack([np.left_shift(signed, 4) >> 4, signed >> 4], axis=1)
+    return halves.astype(np.int8).reshape(-1)[:count].view(np.uint8)

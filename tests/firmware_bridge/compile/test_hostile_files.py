@@ -116,9 +116,9 @@ def set_code(model: Any, code: int) -> None:
     model.operatorCodes[0].deprecatedBuiltinCode = min(code, 127)
 
 
-def set_custom(model: Any) -> None:
+def set_custom(model: Any, name: str = "TheirOp") -> None:
     set_code(model, schema.BuiltinOperator.CUSTOM)
-    model.operatorCodes[0].customCode = "TheirOp"
+    model.operatorCodes[0].customCode = name
 
 
 def drop_weights(model: Any) -> None:
@@ -135,13 +135,14 @@ def read_own_output(model: Any) -> None:
     set_inputs(model, [int(operator.outputs[0]), *map(int, operator.inputs[1:])])
 
 
-def make_float(model: Any) -> None:
-    for tensor in first(model).tensors:
-        tensor.type = schema.TensorType.FLOAT32
-        tensor.quantization = None
-        if tensor.buffer:
-            data = np.zeros(int(np.prod(tensor.shape)), np.float32)
-            model.buffers[tensor.buffer].data = np.frombuffer(data.tobytes(), np.uint8)
+def drop_options(model: Any) -> None:
+    first(model).operators[0].builtinOptionsType = schema.BuiltinOptions.NONE
+    first(model).operators[0].builtinOptions = None
+
+
+def other_options(model: Any) -> None:
+    first(model).operators[0].builtinOptionsType = schema.BuiltinOptions.AddOptions
+    first(model).operators[0].builtinOptions = schema.AddOptionsT()
 
 
 HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
@@ -165,15 +166,27 @@ HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
     ),
     "dynamic shape": (set_dynamic, "dynamic shape"),
     "operator unknown to the compiler": (
-        lambda m: set_code(m, schema.BuiltinOperator.SVDF),
-        "no such operator",
+        lambda m: set_code(m, schema.BuiltinOperator.RFFT2D),
+        "RFFT2D .once: layer 0.",
     ),
     "operator unknown to anyone": (lambda m: set_code(m, 9999), "corrupt"),
     "custom operator": (set_custom, "TheirOp"),
-    "float model": (make_float, "float model"),
+    "constant that is a variable": (
+        lambda m: setattr(first(m).tensors[1], "isVariable", True),
+        "a constant that is flagged as a variable",
+    ),
+    "options missing": (drop_options, "has no option"),
+    "options of another operator": (other_options, "has no option"),
+    "branch between subgraphs": (
+        lambda m: set_code(m, schema.BuiltinOperator.IF),
+        "IF .once: layer 0. is control flow",
+    ),
+    "loop over a subgraph": (
+        lambda m: set_code(m, schema.BuiltinOperator.WHILE),
+        "WHILE .once: layer 0. is control flow",
+    ),
     "no operators": (lambda m: setattr(first(m), "operators", []), "no operators"),
     "no subgraph": (lambda m: setattr(m, "subgraphs", []), "corrupt"),
-    "two subgraphs": (lambda m: m.subgraphs.append(m.subgraphs[0]), "corrupt"),
     "output is an input": (
         lambda m: setattr(first(m), "outputs", np.array([0], np.int32)),
         "no layer writes the output",
@@ -195,11 +208,47 @@ def test_a_hostile_file_is_refused_by_a_sentence_that_names_it(tmp_path: Path, c
     assert isinstance(done.exception, ModelError)
 
 
-def test_a_refusal_names_operator_tensor_and_layer(tmp_path: Path) -> None:
+def test_a_refusal_names_all_missing_operators_and_their_layers(tmp_path: Path) -> None:
     builder = TfliteBuilder()
-    source = builder.tensor((1, 4), scale=0.1, name="speed")
-    result = builder.tensor((1, 4), scale=0.1, name="spectrum")
-    builder.operator("RFFT2D", [source], [result])
-    path = builder.save(tmp_path / "m.tflite", [source], [result])
-    with pytest.raises(ModelError, match=r"Layer 0 \(RFFT2D\) of tensor 'spectrum'.*replace it"):
+    source = builder.tensor((1, 4), scale=0.1)
+    last = source
+    for code in ("RFFT2D", "ABS", "REDUCE_PROD", "RFFT2D"):
+        last, before = builder.tensor((1, 4), scale=0.1), last
+        builder.operator(code, [before], [last])
+    path = builder.save(tmp_path / "m.tflite", [source], [last])
+    with pytest.raises(ModelError) as refusal:
         compile_model(path)
+    text = str(refusal.value)
+    assert text.startswith("m.tflite needs 2 operators that the compiler lacks: ")
+    assert "RFFT2D (2 times: layers 0, 3), nearest to " in text
+    assert "REDUCE_PROD (once: layer 2), nearest to " in text and "REDUCE_MAX" in text
+    # TFLM has neither, so nobody is sent there, nor is a list of all operators of use.
+    assert "TFLM" not in text and len(text) < 400
+    assert str(tmp_path) not in text
+
+
+def test_a_refusal_says_where_tflm_would_run_it(tmp_path: Path) -> None:
+    path = changed(
+        convolution(tmp_path),
+        tmp_path / "m.tflite",
+        lambda m: set_custom(m, "SignalWindow"),
+    )
+    with pytest.raises(ModelError, match="run the model in TFLM"):
+        compile_model(path)
+
+
+def test_what_vela_compiled_is_called_by_its_name(tmp_path: Path) -> None:
+    path = changed(convolution(tmp_path), tmp_path / "m.tflite", lambda m: set_custom(m, "ethos-u"))
+    with pytest.raises(ModelError, match="vela has compiled for an Ethos-U"):
+        compile_model(path)
+
+
+def test_a_fixed_point_activation_without_a_scale_is_refused(tmp_path: Path) -> None:
+    for code in ("RELU", "RELU6", "LOGISTIC", "TANH", "LEAKY_RELU", "HARD_SWISH", "ABS", "RSQRT"):
+        for scales in ((None, 0.1), (0.1, None)):
+            builder = TfliteBuilder()
+            source, result = (builder.tensor((1, 4), scale=scale) for scale in scales)
+            builder.operator(code, [source], [result])
+            path = builder.save(tmp_path / "m.tflite", [source], [result])
+            with pytest.raises(ModelError, match="0 scales where one is needed"):
+                compile_model(path)

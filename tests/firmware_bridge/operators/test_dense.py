@@ -120,7 +120,6 @@ def test_one_weight_scale_is_multiplied_in_float32_as_tflm_does(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"weights_zero_point": 3}, "symmetric int8 weights"),
         ({"bias": [2**31 - 1] * 3}, "overflow a 32-bit sum"),
         ({"bias": [1, 2]}, "2 biases for 3 output channels"),
         ({"result_shape": (1, 4)}, "do not fit"),

@@ -19,26 +19,15 @@ from vpr_edge.firmware_bridge.compile.golden import Vector
 from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
+    C_TYPES,
     Constant,
     Kernel,
     Operator,
     Parameter,
     Scratch,
 )
-from vpr_edge.firmware_bridge.operators.shared.program import initial_state
 from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT, size
 
-C_TYPES = {
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "uint16": "uint16_t",
-    "int32": "int32_t",
-    "uint32": "uint32_t",
-    "int64": "int64_t",
-    "float32": "float",
-    "bool": "uint8_t",
-}
 VALUES_A_LINE = 20
 # Compilers need not tell longer names apart (C99 5.2.4.1).
 LONGEST_IDENTIFIER = 40
@@ -146,6 +135,7 @@ class Emitter:
             for index, operator in enumerate(plan.program.operators)
             if (layer := self._layer(index, operator)) is not None
         )
+        self.initials = {tensor: self.initial(tensor) for tensor in plan.program.variables}
 
     @cached_property
     def ports(self) -> tuple[Port, ...]:
@@ -167,7 +157,8 @@ class Emitter:
         return found
 
     def _layer(self, index: int, operator: Operator) -> Layer | None:
-        about = f"{operator.code} -> {for_c_comment(operator.outputs[0].name)}"
+        written = (*operator.outputs, *operator.updates)
+        about = f"{operator.code} -> {for_c_comment(written[0].name)}"
         if operator.is_view:
             return None
         kernel = operator.kernel()
@@ -225,10 +216,12 @@ class Emitter:
         """Of a tensor's elements."""
         return C_TYPES[tensor.dtype.name]
 
-    @staticmethod
-    def zero(tensor: Tensor) -> str:
-        """The literal that is a real 0 in a tensor."""
-        return c_value(initial_state(tensor).reshape(-1)[0])
+    def initial(self, tensor: Tensor) -> str:
+        """What element i of a variable holds before the first run, as C."""
+        values = self.plan.program.initial_state(tensor).reshape(-1)
+        if len({value.tobytes() for value in values}) == 1:
+            return c_value(values[0])
+        return f"{self._array(f'{self.name}_initial{self.plan.offsets[tensor]}', values)}[i]"
 
     @property
     def is_fallible(self) -> bool:

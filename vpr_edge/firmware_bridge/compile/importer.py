@@ -8,10 +8,12 @@ import numpy as np
 
 from vpr_edge.errors import ModelError
 from vpr_edge.files import sha256
-from vpr_edge.firmware_bridge.operators import REGISTRY
-from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor, integer_limits
+from vpr_edge.firmware_bridge.compile.missing import missing_operators
+from vpr_edge.firmware_bridge.compile.states import RESOLVED, graph_nodes, read_states
+from vpr_edge.firmware_bridge.operators import make_operator
+from vpr_edge.firmware_bridge.operators.shared.node import Tensor, integer_limits
 from vpr_edge.firmware_bridge.operators.shared.program import Program
-from vpr_edge.tflite.read import TfliteFile, TfliteOperator, read_tflite
+from vpr_edge.tflite.read import TfliteFile, TfliteSubgraph, read_tflite
 
 # Offsets and sizes are int32 in the generated C.
 LARGEST_TENSOR = 1 << 28
@@ -19,6 +21,7 @@ LARGEST_TENSOR = 1 << 28
 MOST_LAYERS = 2000
 MOST_DIMENSIONS = 8
 DTYPES = ("int8", "uint8", "int16", "int32", "int64", "float32", "bool")
+HANDLE = np.dtype(np.void)
 
 
 def import_tflite(path: Path) -> Program:
@@ -30,39 +33,31 @@ def import_tflite(path: Path) -> Program:
     """
     file = read_tflite(path)
     _check_graph(path, file)
-    for tensor in _used(file):
-        _check_tensor(path, tensor)
-    if file.inputs[0].dtype == np.float32 and all(t.dtype != np.int8 for t in file.tensors):
-        raise ModelError(
-            f"{path} is a float model; quantise it to int8 first (vpr-edge quantize and export, or "
-            "full integer quantisation in its own toolchain)."
-        )
+    missing = missing_operators(
+        path.name, [op for op in file.operators if op.custom or op.code not in RESOLVED]
+    )
+    if missing is not None:
+        raise missing
+    for index, graph in ((0, file), *file.called.items()):
+        if index:
+            _check_called(path, index, graph)
+        for tensor in _used(graph):
+            _check_tensor(path, tensor)
+    nodes = graph_nodes(file)
+    states = read_states(file, nodes)
     return Program(
         path.name,
         sha256(path),
-        tuple(
-            REGISTRY[operator.code].from_node(_node(file, position, operator))
-            for position, operator in enumerate(file.operators)
-        ),
+        tuple(make_operator(states.resolved(node)) for node in nodes if node.code not in RESOLVED),
         file.inputs,
         file.outputs,
         file.metadata,
-    )
-
-
-def _node(file: TfliteFile, position: int, operator: TfliteOperator) -> Node:
-    return Node(
-        position,
-        operator.code,
-        operator.version,
-        operator.options,
-        tuple(None if index < 0 else file.tensors[index] for index in operator.inputs),
-        tuple(file.tensors[index] for index in operator.outputs),
+        states.initial,
     )
 
 
 def _check_graph(path: Path, file: TfliteFile) -> None:
-    """Indices in range, operators known, every tensor written once and before it is read."""
+    """Indices in range, every tensor written once and before it is read."""
     if not file.operators or not file.inputs or not file.outputs:
         raise ModelError(f"{path} has no operators, inputs or outputs; give a model for inference.")
     if len(file.operators) > MOST_LAYERS:
@@ -70,41 +65,11 @@ def _check_graph(path: Path, file: TfliteFile) -> None:
             f"{path} has {len(file.operators)} layers, more than the {MOST_LAYERS} that are "
             "compiled; split the model."
         )
-    known = {
-        tensor for tensor in file.tensors if tensor.values is not None or tensor.variable
-    } | set(file.inputs)
     if any(tensor.values is not None or tensor.variable for tensor in file.inputs):
         raise ModelError(
             f"{path} declares a constant or a variable as its input; convert the model again."
         )
-    for position, operator in enumerate(file.operators):
-        layer = f"Layer {position} ({operator.code}) of {path}"
-        wrong = [i for i in operator.inputs if not -1 <= i < len(file.tensors)]
-        wrong += [i for i in operator.outputs if not 0 <= i < len(file.tensors)]
-        if wrong:
-            raise ModelError(
-                f"{layer} names tensor {wrong[0]} of {len(file.tensors)}; the file is corrupt, so "
-                "write or copy it again."
-            )
-        if operator.code not in REGISTRY:
-            raise _node(file, position, operator).refuse(
-                "the compiler has no such operator",
-                f"replace it by one of {', '.join(sorted(REGISTRY))}, or run the model in TFLM "
-                "(--target c-array)",
-            )
-        for index in operator.inputs:
-            if index >= 0 and file.tensors[index] not in known:
-                raise ModelError(
-                    f"{layer} reads tensor '{file.tensors[index].name}' before any layer writes "
-                    "it (a cycle, or a constant without its buffer); convert the model again."
-                )
-        for index in operator.outputs:
-            if file.tensors[index] in known:
-                raise ModelError(
-                    f"{layer} writes tensor '{file.tensors[index].name}', which is a constant, an "
-                    "input or written already; convert the model again."
-                )
-            known.add(file.tensors[index])
+    known = _check_flow(str(path), file)
     for tensor in file.outputs:
         unwritten = tensor.values is not None or tensor.variable or tensor in file.inputs
         if tensor not in known or unwritten:
@@ -113,18 +78,68 @@ def _check_graph(path: Path, file: TfliteFile) -> None:
             )
 
 
-def _used(file: TfliteFile) -> Iterator[Tensor]:
+def _check_called(path: Path, index: int, graph: TfliteSubgraph) -> None:
+    """A subgraph of CALL_ONCE: likewise, and its operators known."""
+    _check_flow(f"subgraph {index} of {path}", graph)
+    missing = missing_operators(
+        f"Subgraph {index} of {path.name}",
+        [op for op in graph.operators if op.custom or op.code != "VAR_HANDLE"],
+    )
+    if missing is not None:
+        raise missing
+
+
+def _check_flow(where: str, graph: TfliteSubgraph) -> set[Tensor]:
+    """The tensors that hold something in the end; indices and order of layers are checked."""
+    known = {
+        tensor for tensor in graph.tensors if tensor.values is not None or tensor.variable
+    } | set(graph.inputs)
+    for position, operator in enumerate(graph.operators):
+        layer = f"Layer {position} ({operator.code}) of {where}"
+        wrong = [i for i in operator.inputs if not -1 <= i < len(graph.tensors)]
+        wrong += [i for i in operator.outputs if not 0 <= i < len(graph.tensors)]
+        if wrong:
+            raise ModelError(
+                f"{layer} names tensor {wrong[0]} of {len(graph.tensors)}; the file is corrupt, so "
+                "write or copy it again."
+            )
+        for index in operator.inputs:
+            if index >= 0 and graph.tensors[index] not in known:
+                raise ModelError(
+                    f"{layer} reads tensor '{graph.tensors[index].name}' before any layer writes "
+                    "it (a cycle, or a constant without its buffer); convert the model again."
+                )
+        for index in operator.outputs:
+            if graph.tensors[index] in known:
+                raise ModelError(
+                    f"{layer} writes tensor '{graph.tensors[index].name}', which is a constant, an "
+                    "input or written already; convert the model again."
+                )
+            known.add(graph.tensors[index])
+    return known
+
+
+def _used(graph: TfliteSubgraph) -> Iterator[Tensor]:
     """Inputs and what a layer reads or writes, each once; files hold others, of any shape."""
-    indices = {i for operator in file.operators for i in (*operator.inputs, *operator.outputs)}
-    named = (file.tensors[index] for index in sorted(indices) if index >= 0)
-    return iter(dict.fromkeys((*file.inputs, *named)))
+    indices = {i for operator in graph.operators for i in (*operator.inputs, *operator.outputs)}
+    named = (graph.tensors[index] for index in sorted(indices) if index >= 0)
+    return iter(dict.fromkeys((*graph.inputs, *named)))
 
 
 def _check_tensor(path: Path, tensor: Tensor) -> None:
     """Shape, type and quantisation parameters that make sense by themselves."""
     name = f"{path}: tensor '{tensor.name}'"
+    if tensor.dtype == HANDLE:
+        return
     if tensor.dtype.name not in DTYPES:
-        raise ModelError(f"{name} is of type {tensor.dtype.name}; convert the model to full int8.")
+        raise ModelError(
+            f"{name} is of type {tensor.dtype.name}; convert the model to int8, int16 or float32."
+        )
+    if tensor.values is not None and tensor.variable:
+        raise ModelError(
+            f"{name} is a constant that is flagged as a variable; the file is corrupt, so convert "
+            "the model again."
+        )
     if len(tensor.shape) > MOST_DIMENSIONS:
         raise ModelError(
             f"{name} has {len(tensor.shape)} dimensions, more than the {MOST_DIMENSIONS} that any "

@@ -61,8 +61,10 @@ def order_operators(program: Program) -> Program:
     """
     operators, root = program.operators, program.storage()
     producer = {tensor: i for i, op in enumerate(operators) for tensor in op.outputs}
+    after = _after_states(program, root)
     needs = [
-        frozenset(producer[t] for _, t in op.activations() if t in producer) for op in operators
+        frozenset(producer[t] for _, t in op.activations() if t in producer) | after[i]
+        for i, op in enumerate(operators)
     ]
     reads = [{root.get(t, t) for _, t in op.activations()} for op in operators]
     writes = [{root.get(t, t) for t in op.outputs} for op in operators]
@@ -95,3 +97,20 @@ def order_operators(program: Program) -> Program:
                     # Deeper first among equals, then the file's order.
                     heapq.heappush(queue, (larger, -len(grown), (*path, index)))
     return program
+
+
+def _after_states(program: Program, root: Mapping[Tensor, Tensor]) -> list[frozenset[int]]:
+    """For each layer those that must go first because of a variable that one of them assigns."""
+    found = []
+    touched = [
+        {root.get(t, t) for _, t in operator.activations()} for operator in program.operators
+    ]
+    for index, operator in enumerate(program.operators):
+        found.append(
+            frozenset(
+                earlier
+                for earlier, other in enumerate(program.operators[:index])
+                if touched[earlier] & set(operator.updates) or set(other.updates) & touched[index]
+            )
+        )
+    return found

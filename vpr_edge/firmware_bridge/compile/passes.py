@@ -8,11 +8,13 @@ from functools import reduce
 import numpy as np
 
 from vpr_edge.firmware_bridge.compile.constant_channels import drop_constant_channels
+from vpr_edge.firmware_bridge.operators import make_operator
 from vpr_edge.firmware_bridge.operators.convolution import WindowedWeights
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import Operator
 from vpr_edge.firmware_bridge.operators.shared.program import Program
 from vpr_edge.firmware_bridge.operators.shared.storage import size
+from vpr_edge.firmware_bridge.operators.state import ReadVariable
 
 # Bytes of what is computed now; a larger constant would cost flash that its layer does not.
 LARGEST_FOLDED = 1 << 20
@@ -27,6 +29,7 @@ def run_passes(program: Program) -> Program:
         fuse_activations,
         drop_constant_channels,
         drop_unused,
+        share_states,
     )
     return reduce(lambda current, rewrite: rewrite(current), rewrites, program)
 
@@ -144,6 +147,35 @@ def drop_unused(program: Program) -> Program:
     return replace(program, operators=tuple(reversed(kept)))
 
 
+def share_states(program: Program) -> Program:
+    """READ_VARIABLE gives the variable's own bytes where all its readers come before ASSIGN's."""
+    operators = list(program.operators)
+    for index, operator in enumerate(operators):
+        if not isinstance(operator, ReadVariable) or not operator.source.variable:
+            continue
+        shared = replace(operator, shared=True)
+        trial = replace(program, operators=(*operators[:index], shared, *operators[index + 1 :]))
+        if _is_read_before_assigned(trial, index):
+            operators[index] = shared
+            program = trial
+    return program
+
+
+def _is_read_before_assigned(program: Program, index: int) -> bool:
+    operators, variable = program.operators, program.operators[index].source
+    mine = {operators[index].outputs[0]}
+    last = index
+    for position, operator in enumerate(operators[index + 1 :], index + 1):
+        if any(tensor in mine for tensor in operator.inputs):
+            if variable in operator.updates:
+                return False
+            last = position
+            if operator.is_view:
+                mine.add(operator.outputs[0])
+    assigned = any(variable in operator.updates for operator in operators[index:last])
+    return not assigned and not mine & set(program.outputs)
+
+
 def _readers(program: Program) -> Counter[Tensor]:
     """How often each activation is read; being an output of the model counts as a reader."""
     counts = Counter(
@@ -158,4 +190,4 @@ def _reading(operator: Operator, known: dict[Tensor, Tensor]) -> Operator:
     if not any(tensor in known for tensor in operator.inputs):
         return operator
     inputs = tuple(None if t is None else known.get(t, t) for t in operator.inputs)
-    return type(operator).from_node(replace(operator.node, inputs=inputs))
+    return make_operator(replace(operator.node, inputs=inputs))

@@ -44,6 +44,7 @@ class WindowedWeights(Operator):
         requantization: from sums to outputs.
     """
 
+    one_image = True
     window: Window
     zero_point: int
     requantization: Requantization
@@ -108,7 +109,7 @@ class Convolution(WindowedWeights):
             )
         requantization = channel_requantization(node, source, weights, bias, channels)
         assert weights.values is not None
-        requantization = settle(node, weights.values.reshape(channels, -1), requantization)
+        requantization = settle(node, source, weights.values.reshape(channels, -1), requantization)
         window = read_window(node, source, (rows, columns), output)
         return cls(node, window, node.affine(source).zero_point, requantization)
 
@@ -187,16 +188,19 @@ class DepthwiseConvolution(WindowedWeights):
         """See `Operator`."""
         source, weights, bias, output = _inputs(node)
         _, rows, columns, channels = weights.shape
-        if weights.shape[0] != 1 or channels % source.shape[3] or output.shape[3] != channels:
+        repeat = int(node.needed("depthMultiplier"))
+        if weights.shape[0] != 1 or not channels == repeat * source.shape[3] == output.shape[3]:
             raise node.refuse(
                 f"the weights {list(weights.shape)} do not fit {source.shape[3]} input and "
-                f"{output.shape[3]} output channels",
+                f"{output.shape[3]} output channels with a depth multiplier of {repeat}",
                 "the file is corrupt, so convert the model again",
                 weights,
             )
         requantization = channel_requantization(node, source, weights, bias, channels)
         assert weights.values is not None
-        requantization = settle(node, weights.values.reshape(-1, channels).T, requantization)
+        requantization = settle(
+            node, source, weights.values.reshape(-1, channels).T, requantization
+        )
         window = read_window(node, source, (rows, columns), output)
         return cls(node, window, node.affine(source).zero_point, requantization)
 

@@ -1,6 +1,6 @@
 """FULLY_CONNECTED, int8: a 1x1 convolution over the rows of its input, by the same kernel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Self
 
@@ -14,14 +14,9 @@ from vpr_edge.firmware_bridge.operators.shared.pointwise import (
     packed_depth,
     pointwise_kernel,
 )
-from vpr_edge.firmware_bridge.operators.shared.requantize import (
-    Requantization,
-    channel_requantization,
-    make_requantization,
-    product_multiplier,
-    settle,
-)
+from vpr_edge.firmware_bridge.operators.shared.requantize import Requantization, settle
 from vpr_edge.firmware_bridge.operators.shared.window import Window
+from vpr_edge.firmware_bridge.operators.tap_sums import layer_requantization, weights_zero_point
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +40,6 @@ class FullyConnected(Operator):
         node.expect((2, 3))
         source = node.input(0, "int8")
         weights = node.constant(1, "int8", rank=2)
-        has_bias = len(node.inputs) > 2 and node.inputs[2] is not None
-        bias = node.constant(2, "int32") if has_bias else None
         output = node.output(0, "int8")
         channels, depth = weights.shape
         rows = prod(source.shape) // depth
@@ -59,23 +52,21 @@ class FullyConnected(Operator):
             )
         if node.option("weightsFormat", 0) != 0:
             raise node.refuse("the weights are shuffled", "convert the model without it", weights)
-        # Checks the weights' scales and the bias; one scale for all has a factor of its own.
-        requantization = channel_requantization(node, source, weights, bias, channels)
-        if weights.scale.size == 1:
-            scales = node.affine(source).scale, weights.scale[0], node.affine(output).scale
-            requantization = make_requantization(
-                node, product_multiplier(node, *scales), bias, channels
-            )
-        assert weights.values is not None
-        requantization = settle(node, weights.values, requantization)
-        return cls(node, rows, node.affine(source).zero_point, requantization)
+        found = cls(
+            node, rows, node.affine(source).zero_point, layer_requantization(node, channels)
+        )
+        return replace(
+            found, requantization=settle(node, source, found.weights, found.requantization)
+        )
 
     @property
     def weights(self) -> NDArray[np.int8]:
-        """[outputs, inputs]."""
+        """[outputs, inputs], without a zero point, which `TapsFullyConnected` takes where the
+        weights would leave int8."""
         tensor = self.inputs[1]
         assert tensor is not None and tensor.values is not None
-        return tensor.values
+        zero = weights_zero_point(self.node, tensor)
+        return (tensor.values.astype(np.int64) - zero).astype(np.int8)
 
     @property
     def macs(self) -> int:

@@ -49,14 +49,27 @@ class Reduction(Operator):
     """
 
     divides: ClassVar[bool]
+    types: ClassVar[tuple[str, ...]] = ("int8", "float32")
     axes: tuple[int, ...]
     scaling: Scaling | None
 
     @classmethod
     def from_node(cls, node: Node) -> Self:
         """See `Operator`."""
+        found = cls.over_axes(node)
+        if found.source.dtype == np.float32:
+            return found
+        return cls(node, found.axes, cls.quantized(node, found.source, found.terms))
+
+    @classmethod
+    def over_axes(cls, node: Node) -> Self:
+        """The operator without a scaling, its axes and shapes checked.
+
+        Raises:
+            ModelError: axes that are not there, or that are too scattered for the C.
+        """
         node.expect((2, 2))
-        source = node.input(0, "int8", "float32")
+        source = node.input(0, *cls.types)
         output, shape = node.output(0, source.dtype.name), source.shape
         given = read_integers(node, 1)
         # A number without dimensions has no axes to name.
@@ -70,9 +83,7 @@ class Reduction(Operator):
                 f"the axes {axes} of {list(shape)} lie in more than {GROUPS} groups",
                 "sum over neighbouring axes in layers of their own",
             )
-        if source.dtype == np.float32:
-            return found
-        return cls(node, tuple(axes), cls.quantized(node, source, found.terms))
+        return found
 
     @classmethod
     def quantized(cls, node: Node, source: Tensor, terms: int) -> Scaling:
@@ -119,12 +130,25 @@ class Reduction(Operator):
         )
         return kept, summed_over
 
+    def rows(self, array: Values) -> Values:
+        """The terms of each output [outputs, terms], in order."""
+        kept = [axis for axis in range(array.ndim) if axis not in self.axes]
+        return array.transpose(*kept, *self.axes).reshape(-1, self.terms)
+
+    def c_shape(self) -> str:
+        """The initialiser of a `struct vpr_reduce`."""
+        kept, summed = (
+            [(1, 0)] * (GROUPS - len(loops)) + [(int(n), int(at)) for n, at in loops]
+            for loops in self.loops
+        )
+        rows = [[row[part] for row in loops] for loops in (kept, summed) for part in (0, 1)]
+        return "{" + ", ".join("{" + ", ".join(map(str, row)) + "}" for row in rows) + "}"
+
     def reference(self, *values: Values | None) -> tuple[Values, ...]:
         """See `Operator`."""
         array, output = values[0], self.outputs[0]
         assert array is not None
-        kept = [axis for axis in range(array.ndim) if axis not in self.axes]
-        rows = array.transpose(*kept, *self.axes).reshape(-1, self.terms)
+        rows = self.rows(array)
         if self.scaling is None:
             # One after the other in float32, beginning with a positive zero.
             with np.errstate(all="ignore"):
@@ -138,13 +162,7 @@ class Reduction(Operator):
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        kept, summed = (
-            [(1, 0)] * (GROUPS - len(loops)) + [(int(n), int(at)) for n, at in loops]
-            for loops in self.loops
-        )
-        rows = [[row[part] for row in loops] for loops in (kept, summed) for part in (0, 1)]
-        shape = ", ".join("{" + ", ".join(map(str, row)) + "}" for row in rows)
-        body = f"const struct vpr_reduce shape = {{{shape}}};\n"
+        body = f"const struct vpr_reduce shape = {self.c_shape()};\n"
         if self.scaling is None:
             divisor = self.terms if self.divides else 1
             c_type, name = "float", "vpr_reduce_f32"

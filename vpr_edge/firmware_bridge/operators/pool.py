@@ -33,6 +33,7 @@ class Pool(Operator):
         range: of the output.
     """
 
+    one_image = True
     stem: ClassVar[str]
     window: Window
     range: Range
@@ -56,7 +57,7 @@ class Pool(Operator):
                 f"it has {source.shape[3]} input but {output.shape[3]} output channels",
                 "the file is corrupt, so convert the model again",
             )
-        kernel = (int(node.option("filterHeight", 0)), int(node.option("filterWidth", 0)))
+        kernel = (int(node.needed("filterHeight")), int(node.needed("filterWidth")))
         if kernel[0] * kernel[1] > LARGEST_WINDOW:
             raise node.refuse(
                 f"the window is {kernel[0]}x{kernel[1]}, larger than {LARGEST_WINDOW} elements",

@@ -34,6 +34,7 @@ class Resize(Operator):
         half: whether pixels are squares with centres at halves (half_pixel_centers).
     """
 
+    one_image = True
     types: ClassVar[tuple[str, ...]]
     aligned: bool
     half: bool

@@ -38,6 +38,7 @@ class TransposeConvolution(Operator):
 
     code = "TRANSPOSE_CONV"
     source_index = 2
+    one_image = True
     window: Window
     zero_point: int
     requantization: Requantization
@@ -69,7 +70,7 @@ class TransposeConvolution(Operator):
                 weights,
             )
         requantization = channel_requantization(node, source, weights, bias, channels)
-        requantization = settle(node, weights.values.reshape(channels, -1), requantization)
+        requantization = settle(node, source, weights.values.reshape(channels, -1), requantization)
         window = read_window(node, output, (rows, columns), source, role="input")
         return cls(node, window, node.affine(source).zero_point, requantization)
 

@@ -84,13 +84,14 @@ def _layer(emitter: Emitter, index: int) -> dict[str, Any]:
     """By index of the hook; `step` is the index in the memory plan, which counts views too."""
     layer = emitter.layers[index]
     operator = emitter.plan.program.operators[layer.index]
+    written = (*operator.outputs, *operator.updates)[0]
     return {
         "layer": index,
         "step": layer.index,
         "operator": operator.code,
         "function": layer.function,
-        "output": operator.outputs[0].name,
-        "shape": list(operator.outputs[0].shape),
+        "output": written.name,
+        "shape": list(written.shape),
         "macs": operator.macs,
         "scratch_bytes": operator.scratch_bytes,
     }

@@ -2,6 +2,8 @@
 #ifndef VPR_BINARY_F32_H
 #define VPR_BINARY_F32_H
 
+#include <math.h>
+
 #include "vpr_float.h"
 
 enum {
@@ -10,8 +12,19 @@ enum {
     VPR_F32_MUL,
     VPR_F32_MAXIMUM,
     VPR_F32_MINIMUM,
-    VPR_F32_PRELU
+    VPR_F32_PRELU,
+    VPR_F32_DIV,
+    VPR_F32_SQUARED_DIFFERENCE,
+    VPR_F32_FLOOR_DIV,
+    VPR_F32_FLOOR_MOD
 };
+
+/* The remainder with the sign of b. */
+VPR_INLINE float vpr_floor_mod_f32(float a, float b)
+{
+    const float rest = fmodf(a, b);
+    return (rest < 0.0f || rest > 0.0f) && (b < 0.0f) != (rest < 0.0f) ? rest + b : rest;
+}
 
 VPR_INLINE float vpr_pair_f32(int32_t operation, float a, float b,
                               const struct vpr_range_f32 range)
@@ -27,6 +40,14 @@ VPR_INLINE float vpr_pair_f32(int32_t operation, float a, float b,
         return a > b ? a : b;
     case VPR_F32_MINIMUM:
         return a < b ? a : b;
+    case VPR_F32_DIV:
+        return vpr_clamp_f32(a / b, range);
+    case VPR_F32_SQUARED_DIFFERENCE:
+        return (a - b) * (a - b);
+    case VPR_F32_FLOOR_DIV:
+        return floorf(a / b);
+    case VPR_F32_FLOOR_MOD:
+        return vpr_floor_mod_f32(a, b);
     default: /* PRELU */
         return a >= 0.0f ? a : a * b;
     }

@@ -106,7 +106,9 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
 #elif defined(VPR_DSP)
     if (s.multiplier == 1) {
         const uint32_t offset = (uint32_t)(uint16_t)(-zero_point) * 0x10001u;
-        for (; o + 4 <= channels; o += 4) {
+        /* `o <= channels - 4` and the like make GCC warn of iterations that there are not. */
+        const int32_t whole = channels / 4 * 4;
+        for (; o < whole; o += 4) {
             int32_t sums[4] = {c.bias[o], c.bias[o + 1], c.bias[o + 2], c.bias[o + 3]};
             for (int32_t j = 0; j < s.kernel_rows; ++j) {
                 for (int32_t i = 0; i < s.kernel_columns; ++i) {

@@ -19,6 +19,12 @@ enum {
     VPR_F32_EXP,
     VPR_F32_LOG,
     VPR_F32_LOGISTIC,
+    VPR_F32_ELU,
+    VPR_F32_ROUND,
+    VPR_F32_FLOOR,
+    VPR_F32_CEIL,
+    VPR_F32_SIN,
+    VPR_F32_COS,
     VPR_F32_TANH
 };
 
@@ -36,6 +42,14 @@ VPR_INLINE float vpr_hard_swish_f32(float x)
     const float y = x + 3.0f;
     const float gate = y > 0.0f ? (y < 6.0f ? y : 6.0f) : 0.0f;
     return x * gate / 6.0f;
+}
+
+/* To the nearest integer, half to the even one. */
+VPR_INLINE float vpr_round_f32(float x)
+{
+    const float low = floorf(x), beyond = x - low;
+    const int even = !(fmodf(low, 2.0f) < 0.0f) && !(fmodf(low, 2.0f) > 0.0f);
+    return beyond < 0.5f || (!(beyond > 0.5f) && even) ? low : low + 1.0f;
 }
 
 /* `parameter` is the slope of LEAKY_RELU below 0. */
@@ -66,6 +80,18 @@ VPR_INLINE float vpr_function_f32(int32_t operation, float x, float parameter)
         return logf(x);
     case VPR_F32_LOGISTIC:
         return vpr_logistic_f32(x);
+    case VPR_F32_ELU:
+        return x < 0.0f ? expm1f(x) : x;
+    case VPR_F32_ROUND:
+        return vpr_round_f32(x);
+    case VPR_F32_FLOOR:
+        return floorf(x);
+    case VPR_F32_CEIL:
+        return ceilf(x);
+    case VPR_F32_SIN:
+        return sinf(x);
+    case VPR_F32_COS:
+        return cosf(x);
     default: /* TANH */
         return tanhf(x);
     }

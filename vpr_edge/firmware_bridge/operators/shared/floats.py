@@ -58,6 +58,22 @@ def _hard_swish(x: Floats) -> Floats:
     return x * gate / np.float32(6)
 
 
+def _floor_mod(a: Floats, b: Floats) -> Floats:
+    rest = np.fmod(a, b)
+    return np.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
+
+
+def _round_even(x: Floats) -> Floats:
+    low = np.floor(x)
+    beyond = x - low
+    down = (beyond < 0.5) | ((beyond == 0.5) & (np.fmod(low, np.float32(2)) == 0))
+    return np.where(down, low, low + np.float32(1))
+
+
+def _elu(x: Floats) -> Floats:
+    return np.where(x < 0, np.expm1(x.astype(np.float64)).astype(np.float32), x)
+
+
 def _ignoring(function: Any) -> Any:
     """The function without numpy's warnings about infinities and NaN."""
 
@@ -101,6 +117,12 @@ FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "log": _library(np.log),
     "logistic": _logistic,
     "tanh": _library(np.tanh),
+    "elu": _ignoring(_elu),
+    "round": _ignoring(_round_even),
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "sin": _library(np.sin),
+    "cos": _library(np.cos),
 }
 _PAIRS: dict[str, Any] = {
     "add": np.add,
@@ -109,6 +131,10 @@ _PAIRS: dict[str, Any] = {
     "maximum": lambda a, b: np.where(a > b, a, b),
     "minimum": lambda a, b: np.where(a < b, a, b),
     "prelu": lambda a, b: np.where(a >= 0, a, a * b),
+    "div": np.divide,
+    "squared_difference": lambda a, b: (a - b) * (a - b),
+    "floor_div": lambda a, b: np.floor(a / b),
+    "floor_mod": lambda a, b: _floor_mod(a, b),
 }
 
 

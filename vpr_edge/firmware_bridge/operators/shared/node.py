@@ -45,6 +45,19 @@ class Node:
         """A builtin option, `default` where the file carries no options for this operator."""
         return default if self.options is None else getattr(self.options, name, default)
 
+    def needed(self, name: str) -> Any:
+        """A builtin option that makes no sense where the file carries none.
+
+        Raises:
+            ModelError: the file has no options for this operator, or those of another.
+        """
+        value = None if self.options is None else getattr(self.options, name, None)
+        if value is None:
+            raise self.refuse(
+                f"it has no option {name}", "the file is corrupt, so convert the model again"
+            )
+        return value
+
     def expect(self, inputs: tuple[int, int], outputs: int = 1) -> None:
         """Check how many tensors are read (from, to) and written.
 

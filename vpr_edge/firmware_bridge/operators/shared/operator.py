@@ -10,6 +10,17 @@ from numpy.typing import NDArray
 from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
 
 Values = NDArray[Any]
+C_TYPES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+    "int64": "int64_t",
+    "float32": "float",
+    "bool": "uint8_t",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +79,19 @@ class Operator(ABC):
     Attributes:
         code: the TFLite builtin that the class compiles.
         source_index: of the input that the layer is about.
+        one_image: whether it takes one image, and a batch is one after the other (`EachImage`).
         node: the layer in the file.
     """
 
     code: ClassVar[str]
     source_index: ClassVar[int] = 0
+    one_image: ClassVar[bool] = False
     node: Node
+
+    @classmethod
+    def takes(cls, node: Node) -> bool:
+        """Whether it is this class that compiles the node, where several have the builtin."""
+        return True
 
     @classmethod
     @abstractmethod
@@ -136,6 +154,11 @@ class Operator(ABC):
         """Tensors written."""
         return self.node.outputs
 
+    @property
+    def updates(self) -> tuple[Tensor, ...]:
+        """Variables that are given new values, which `reference` returns after the outputs."""
+        return ()
+
     def activations(self) -> tuple[tuple[int, Tensor], ...]:
         """Inputs that are computed at run time, with their indices."""
         return tuple(
@@ -143,6 +166,11 @@ class Operator(ABC):
             for index, tensor in enumerate(self.inputs)
             if tensor is not None and tensor.values is None
         )
+
+
+def c_type(tensor: Tensor) -> str:
+    """Of a tensor's elements."""
+    return C_TYPES[tensor.dtype.name]
 
 
 def c_struct(**fields: Any) -> str:

@@ -12,8 +12,9 @@ from vpr_edge.arithmetic.integers import Multiplier, multiply, quantize_multipli
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor, integer_limits
 
-# Within this, a doubled accumulator still fits int32, as the DSP kernels need it.
+# Within this, a doubled accumulator still fits int32.
 ACCUMULATOR_LIMIT = 2**30
+INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 # Of sums, to the left.
 LARGEST_SHIFT = 20
 _ACTIVATIONS = {
@@ -49,16 +50,21 @@ class Range:
 
 @dataclass(frozen=True, eq=False)
 class Requantization:
-    """By output channel: int32 bias and the factor from sum to output; and the output's range."""
+    """By output channel: int32 bias and the factor from sum to output; and the output's range.
+
+    Attributes:
+        doubles: whether twice any sum fits int32, as the quick kernels of the DSP extension need.
+    """
 
     bias: NDArray[np.int32]
     multiplier: NDArray[np.int32]
     shift: NDArray[np.int8]
     range: Range
+    doubles: bool = True
 
     def c_channels(self) -> str:
         """The initialiser of a `struct vpr_channels` from pointers of these names."""
-        right_only = int(bool(np.all(self.shift <= -2)))
+        right_only = int(self.doubles and bool(np.all(self.shift <= -2)))
         return f"{{weights, bias, multiplier, shift, {right_only}}}"
 
     def apply(self, sums: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -103,20 +109,13 @@ def channel_requantization(
     """Of a layer with one weight scale for all channels or one for each.
 
     Raises:
-        ModelError: the number of scales or biases does not fit, weights are not symmetric, or a
-            sum may leave 2**30 (where neither TFLM nor C defines the result).
+        ModelError: the number of scales or biases does not fit, or the factor is too large.
     """
     output = node.outputs[0]
     if weights.scale.size not in (1, channels):
         raise node.refuse(
             f"{weights.scale.size} weight scales for {channels} output channels",
             "convert the model again",
-            weights,
-        )
-    if np.any(weights.zero_point != 0):
-        raise node.refuse(
-            "the weights have a zero point other than 0",
-            "convert the model with symmetric int8 weights",
             weights,
         )
     if bias is not None and bias.values is not None and bias.values.size != channels:
@@ -176,30 +175,57 @@ def product_multiplier(node: Node, a: np.float32, b: np.float32, output: np.floa
     return quantize_multiplier(real)
 
 
-def settle(node: Node, weights: NDArray[np.int8], requantization: Requantization) -> Requantization:
+def settle(
+    node: Node,
+    source: Tensor,
+    weights: NDArray[Any],
+    requantization: Requantization,
+) -> Requantization:
     """The same outputs from sums that no input makes overflow; weights are [O, K].
 
     Channels of zero weights, which training leaves behind and to which converters give any bias and
     scale, are constant: they get a bias and a factor that yield the constant exactly.
 
     Raises:
-        ModelError: a sum may leave 2**30, where neither TFLM nor C defines the result.
+        ModelError: a sum may leave int32, where neither TFLM nor C defines the result.
     """
     constant = ~weights.any(axis=1)
     zeros = np.zeros(len(weights), np.int64)
     outputs = requantization.apply(zeros, np.dtype(np.int64)) - requantization.range.zero_point
-    found = Requantization(
-        np.where(constant, outputs << 7, requantization.bias).astype(np.int32),
-        np.where(constant, 1 << 30, requantization.multiplier).astype(np.int32),
-        np.where(constant, -6, requantization.shift).astype(np.int8),
-        requantization.range,
-    )
-    reach = np.abs(weights.astype(np.int64)).sum(axis=1) * 255
-    largest = reach + np.abs(found.bias.astype(np.int64))
-    left = np.maximum(found.shift.astype(np.int64), 0)
-    if np.any(largest << left >= ACCUMULATOR_LIMIT):
+    bias = np.where(constant, outputs << 7, requantization.bias).astype(np.int64)
+    shift = np.where(constant, -6, requantization.shift).astype(np.int64)
+    # Any part of a sum, in any order and with the zero point folded in or not, is what some input
+    # gives, so it lies within these as well.
+    low, high = reach(node, source, weights)
+    left = np.maximum(shift, 0)
+    least, most = (bias + low) << left, (bias + high) << left
+    if np.any(least < INT32_MIN) or np.any(most > INT32_MAX):
         raise node.refuse(
             "its weights and biases can overflow a 32-bit sum",
             "the file is corrupt or badly scaled, so quantise the model again",
         )
-    return found
+    return Requantization(
+        bias.astype(np.int32),
+        np.where(constant, 1 << 30, requantization.multiplier).astype(np.int32),
+        shift.astype(np.int8),
+        requantization.range,
+        doubles=bool(np.all(least > -ACCUMULATOR_LIMIT) and np.all(most < ACCUMULATOR_LIMIT)),
+    )
+
+
+def reach(
+    node: Node, source: Tensor, weights: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Least and greatest sum of products [O], over all inputs, of weights [O, K].
+
+    What lies outside an image counts as the zero point, which is among the inputs.
+
+    Raises:
+        ModelError: the source has not one scale and zero point.
+    """
+    zero = node.affine(source).zero_point
+    ends = [limit - zero for limit in integer_limits(source)]
+    # Sums of negative and of positive weights.
+    wide = weights.astype(np.int64)
+    below, above = np.minimum(wide, 0).sum(axis=1), np.maximum(wide, 0).sum(axis=1)
+    return above * ends[0] + below * ends[1], above * ends[1] + below * ends[0]

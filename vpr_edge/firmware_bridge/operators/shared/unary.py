@@ -66,6 +66,9 @@ class Unary(Operator):
         same_shape(node, source, output)
         if source.dtype == np.float32:
             return cls(node, cls.floating(node))
+        if source.dtype == np.int8:
+            # Both have a scale, so that what follows may take it.
+            node.affine(source), node.affine(output)
         return cls(node, cls.quantized(node, source, output))
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -35,11 +36,11 @@ class Window:
         """The same window with other padding in front."""
         return replace(self, pad=pad)
 
-    def taps(self, values: NDArray[np.int64], fill: int) -> Iterator[NDArray[np.int64]]:
+    def taps(self, values: NDArray[Any], fill: int) -> Iterator[NDArray[Any]]:
         """For each tap in row-major order the values [R, C, channels] under it.
 
         Args:
-            values: int64 [rows, columns, channels] of the input.
+            values: int64 or float32 [rows, columns, channels] of the input.
             fill: what lies outside the image.
         """
         extent = [
@@ -54,7 +55,7 @@ class Window:
                 strict=True,
             )
         ]
-        image = np.full((*extent, values.shape[2]), fill, np.int64)
+        image = np.full((*extent, values.shape[2]), fill, values.dtype)
         top, left = self.pad
         image[top : top + self.source[0], left : left + self.source[1]] = values
         for y in range(self.kernel[0]):
@@ -116,7 +117,7 @@ def read_window(
     Raises:
         ModelError: strides or dilations below 1, or an output of another size.
     """
-    stride = (int(node.option("strideH", 1)), int(node.option("strideW", 1)))
+    stride = (int(node.needed("strideH")), int(node.needed("strideW")))
     dilation = (
         int(node.option("dilationHFactor", 1)),
         int(node.option("dilationWFactor", 1)),
@@ -150,7 +151,7 @@ def read_window(
 
 
 def batch_of_one(node: Node, *tensors: Tensor) -> None:
-    """Check that the images come one at a time.
+    """Check that there is one image; of several, the layer is compiled for each (`EachImage`).
 
     Raises:
         ModelError: another batch.
@@ -158,7 +159,7 @@ def batch_of_one(node: Node, *tensors: Tensor) -> None:
     for tensor in tensors:
         if tensor.shape[0] != 1:
             raise node.refuse(
-                f"the batch is {tensor.shape[0]}",
-                "generated C takes one image at a time, so convert the model with batch 1",
+                f"the batch is {tensor.shape[0]} where other tensors of the layer have another",
+                "the file is corrupt, so convert the model again",
                 tensor,
             )

@@ -23,7 +23,7 @@ def plan_layers(plan: Plan) -> tuple[Layer, ...]:
         Layer(
             index,
             operator.code,
-            operator.outputs[0].name,
+            (*operator.outputs, *operator.updates)[0].name,
             operator.macs,
             0 if operator.is_view else sum(size(tensor) for tensor in operator.outputs),
             _constant_bytes(operator),

@@ -117,8 +117,10 @@ def _unneeded_channels(
     dropped: dict[Tensor, Channels] = {}
     # Readers come later in the order, so theirs is known by the time that it is asked for.
     for operator in reversed(program.operators):
+        if not _divisible(operator):
+            continue
         output = operator.outputs[0]
-        if not _divisible(operator) or output in blocked or output in program.outputs:
+        if output in blocked or output in program.outputs:
             continue
         unneeded = np.ones(output.shape[3], bool)
         for reader in readers[output]:

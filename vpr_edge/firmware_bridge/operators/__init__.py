@@ -54,6 +54,7 @@ from vpr_edge.firmware_bridge.operators.split import Split, SplitV, Unpack
 from vpr_edge.firmware_bridge.operators.spread import BroadcastTo, MirrorPad, Reverse
 from vpr_edge.firmware_bridge.operators.state import AssignVariable, ReadVariable
 from vpr_edge.firmware_bridge.operators.sums import AddN, CumSum
+from vpr_edge.firmware_bridge.operators.svdf import Svdf
 from vpr_edge.firmware_bridge.operators.taps import (
     TapsConvolution,
     TapsDepthwise,
@@ -157,6 +158,7 @@ OPERATORS: tuple[type[Operator], ...] = (
     Reverse,
     AddN,
     CumSum,
+    Svdf,
     ReadVariable,
     AssignVariable,
 )

@@ -33,7 +33,11 @@ TABLE = _table()
 
 def logistic_int16(x: Any) -> Integers:
     """Logistic function times 2^15 of x / 2^12; int16 to int16."""
-    scaled = 3 * np.asarray(x, np.int64)
+    return logistic_of(3 * np.asarray(x, np.int64))
+
+
+def logistic_of(scaled: Integers) -> Integers:
+    """Logistic function times 2^15 of what is a place in the table times 2^9."""
     found = _interpolated(np.abs(scaled), 9, 0xFFFE)
     return np.where(scaled >= 0, found + (1 << 9), (1 << 25) - found + (1 << 9) - 1) >> 10
 
@@ -42,7 +46,11 @@ def tanh_int16(x: Any, power: int) -> Integers:
     """tanh times 2^15 of x 2^power; int16 to int16."""
     scaled = 3 * np.asarray(x, np.int64)
     shift = power + 12
-    scaled = scaled << shift if shift >= 0 else (scaled + (1 << (-shift - 1))) >> -shift
+    return tanh_of(scaled << shift if shift >= 0 else (scaled + (1 << (-shift - 1))) >> -shift)
+
+
+def tanh_of(scaled: Integers) -> Integers:
+    """tanh times 2^15 of what is a place in the table times 2^8."""
     found = _interpolated(np.abs(scaled), 8, 0xFFFF) - (1 << 23)
     return np.where(scaled >= 0, found + (1 << 7), -found + (1 << 7) - 1) >> 8
 

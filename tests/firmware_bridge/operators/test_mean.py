@@ -98,7 +98,7 @@ def test_floats_at_the_edge_of_their_range_equal_tflm(tmp_path: Path) -> None:
         ({"output_shape": (1, 4, 4)}, "is not what the input"),
         ({"shape": (2, 2, 2, 2, 2, 2, 2, 2), "axes": [0, 2, 4, 6]}, "in more than 3 groups"),
         ({"code": "SUM", "after": (1e-9, 0)}, "can overflow 32-bit arithmetic"),
-        ({"dtype": "int16"}, "the type is int16 where int8 or float32"),
+        ({"dtype": "int32"}, "the type is int32 where int8 or int16 or float32"),
     ],
 )
 def test_what_cannot_be_compiled_is_refused_by_a_sentence(

@@ -12,7 +12,7 @@ from tests.firmware_bridge.operators.one_input import EVERY_INT8, SHAPE, one_inp
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
 from vpr_edge.firmware_bridge.operators.quantization import PAIRS
 
-LIMITS = {"int8": (-128, 128), "uint8": (0, 256), "int16": (-32768, 32768)}
+LIMITS = {"int8": (-128, 128), "uint8": (0, 256), "int16": (-32768, 32768), "int32": (0, 1)}
 
 
 def random_quantize(rng: np.random.Generator, path: Path, before: str, after: str) -> Path:
@@ -20,6 +20,8 @@ def random_quantize(rng: np.random.Generator, path: Path, before: str, after: st
     source = None if before == "float32" else parameters(rng, before)
     if before == "int16" and source is not None:
         source = (source[0] / 256, source[1])
+    if before == "int32" and source is not None:
+        source = (source[0] / 1e7, source[1])
     return one_input(
         path,
         "QUANTIZE",
@@ -88,8 +90,8 @@ def test_every_int8_dequantizes_as_in_tflm(tmp_path: Path) -> None:
     ("dtypes", "source", "output", "sentence"),
     [
         (("int8", "int8"), (1.0, 0), (1e-6, 0), "too small beside"),
-        (("int32", "int8"), (1.0, 0), (1.0, 0), "it goes from int32 to int8"),
-        (("int8", "int32"), (1.0, 0), (1.0, 0), "it goes from int8 to int32"),
+        (("int32", "int8"), (1.0, 7), (1e3, 0), "too small beside"),
+        (("int32", "int32"), (1.0, 0), (1.0, 0), "it goes from int32 to int32"),
     ],
 )
 def test_what_cannot_be_compiled_is_refused_by_a_sentence(

@@ -39,6 +39,8 @@ from vpr_edge.firmware_bridge.operators.matmul import BatchMatmul
 from vpr_edge.firmware_bridge.operators.mean import Mean, Sum
 from vpr_edge.firmware_bridge.operators.normalization import L2Normalization
 from vpr_edge.firmware_bridge.operators.pad import Pad, PadV2
+from vpr_edge.firmware_bridge.operators.plain_matmul import PlainMatmul
+from vpr_edge.firmware_bridge.operators.plain_pool import L2Pool, PlainAveragePool, PlainMaxPool
 from vpr_edge.firmware_bridge.operators.pool import AveragePool, MaxPool
 from vpr_edge.firmware_bridge.operators.quantization import Dequantize, Quantize
 from vpr_edge.firmware_bridge.operators.rearrange import DepthToSpace, SpaceToDepth, Transpose
@@ -63,6 +65,15 @@ from vpr_edge.firmware_bridge.operators.taps import (
 )
 from vpr_edge.firmware_bridge.operators.transpose_convolution import TransposeConvolution
 from vpr_edge.firmware_bridge.operators.view import ExpandDims, Reshape, Squeeze
+from vpr_edge.firmware_bridge.operators.wide_softmax import WideSoftmax
+from vpr_edge.firmware_bridge.operators.wide_unary import (
+    Sigmoid,
+    WideAbs,
+    WideLeakyRelu,
+    WideRelu,
+    WideRelu6,
+    WideTanh,
+)
 
 # Where several classes compile one builtin, the first that takes a node is its class.
 OPERATORS: tuple[type[Operator], ...] = (
@@ -70,6 +81,17 @@ OPERATORS: tuple[type[Operator], ...] = (
     TapsDepthwise,
     TapsFullyConnected,
     TapsTransposed,
+    PlainMatmul,
+    WideSoftmax,
+    L2Pool,
+    PlainAveragePool,
+    PlainMaxPool,
+    Sigmoid,
+    WideTanh,
+    WideRelu,
+    WideRelu6,
+    WideLeakyRelu,
+    WideAbs,
     Convolution,
     DepthwiseConvolution,
     TransposeConvolution,

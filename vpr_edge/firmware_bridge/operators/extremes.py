@@ -15,6 +15,7 @@ class Extreme(Reduction):
     """The greatest or smallest element; inputs and output of int8 share scale and zero point."""
 
     divides = False
+    types: ClassVar[tuple[str, ...]] = ("int8", "float32")
     sign: ClassVar[int]
 
     @classmethod
@@ -89,4 +90,4 @@ class ReduceAll(Extreme):
 
     code = "REDUCE_ALL"
     sign = -1
-    types: ClassVar[tuple[str, ...]] = ("bool",)
+    types = ("bool",)

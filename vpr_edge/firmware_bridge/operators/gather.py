@@ -35,7 +35,7 @@ class Gather(Operator):
     def from_node(cls, node: Node) -> Self:
         """See `Operator`."""
         node.expect((2, 2))
-        source, positions = node.input(0, "int8", "float32"), node.constant(1, "int32")
+        source, positions = node.input(0, "int8", "int32", "float32"), node.constant(1, "int32")
         node.output(0, source.dtype.name)
         axis = read_axis(node, int(node.option("axis", 0)), len(source.shape))
         if node.option("batchDims", 0):

@@ -93,18 +93,7 @@ class BatchMatmul(Operator):
         """See `Operator`."""
         node.expect((2, 2))
         output = node.output(0, "int8")
-        a = _matrix(node, 0, bool(node.option("adjX", False)))
-        b = _matrix(node, 1, bool(node.option("adjY", False)))
-        try:
-            batches = np.broadcast_shapes(a.shape, b.shape)
-        except ValueError:
-            batches = None
-        if a.columns != b.rows or batches is None or output.shape != (*batches, a.rows, b.columns):
-            raise node.refuse(
-                f"matrices {[*a.shape, a.rows, a.columns]} and {[*b.shape, b.rows, b.columns]} do "
-                f"not give {list(output.shape)}",
-                "the file is corrupt, so convert the model again",
-            )
+        a, b = read_matrices(node, "int8")
         factor = product_multiplier(
             node, *(node.affine(tensor).scale for tensor in (node.input(0), node.input(1), output))
         )
@@ -132,22 +121,6 @@ class BatchMatmul(Operator):
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        a, b, output = self.a, self.b, self.outputs[0]
-        (a_row, a_term), (b_term, b_column) = a.steps, b.steps
-        shape = c_struct(
-            batches=_row(np.broadcast_shapes(a.batches, b.batches)),
-            a_batch=_row(a.batch_steps),
-            b_batch=_row(b.batch_steps),
-            rows=a.rows,
-            columns=b.columns,
-            terms=a.columns,
-            a_row=a_row,
-            a_term=a_term,
-            b_column=b_column,
-            b_term=b_term,
-            a_zero_point=a.zero_point,
-            b_zero_point=b.zero_point,
-        )
         return Kernel(
             "vpr_batch_matmul_s8.h",
             "batch_matmul_s8",
@@ -155,23 +128,64 @@ class BatchMatmul(Operator):
                 [
                     ("const int8_t *a", self.inputs[0]),
                     ("const int8_t *b", self.inputs[1]),
-                    ("int8_t *output", output),
+                    ("int8_t *output", self.outputs[0]),
                 ]
             ),
-            f"const struct vpr_matmul shape = {shape};\n"
+            f"const struct vpr_matmul shape = {matmul_shape(self.a, self.b)};\n"
             f"const struct vpr_range range = {self.range.c()};\n"
             f"vpr_batch_matmul_s8(shape, a, b, {self.factor.value}, {self.factor.shift}, range, "
             "output);",
         )
 
 
+def matmul_shape(a: Matrix, b: Matrix) -> str:
+    """The initialiser of a `struct vpr_matmul`."""
+    (a_row, a_term), (b_term, b_column) = a.steps, b.steps
+    return c_struct(
+        batches=_row(np.broadcast_shapes(a.batches, b.batches)),
+        a_batch=_row(a.batch_steps),
+        b_batch=_row(b.batch_steps),
+        rows=a.rows,
+        columns=b.columns,
+        terms=a.columns,
+        a_row=a_row,
+        a_term=a_term,
+        b_column=b_column,
+        b_term=b_term,
+        a_zero_point=a.zero_point,
+        b_zero_point=b.zero_point,
+    )
+
+
+def read_matrices(node: Node, dtype: str) -> tuple[Matrix, Matrix]:
+    """The two factors, their shapes checked against the output's.
+
+    Raises:
+        ModelError: they do not fit, or are of another type.
+    """
+    output = node.output(0, dtype)
+    a = _matrix(node, 0, bool(node.option("adjX", False)), dtype)
+    b = _matrix(node, 1, bool(node.option("adjY", False)), dtype)
+    try:
+        batches = np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        batches = None
+    if a.columns != b.rows or batches is None or output.shape != (*batches, a.rows, b.columns):
+        raise node.refuse(
+            f"matrices {[*a.shape, a.rows, a.columns]} and {[*b.shape, b.rows, b.columns]} do "
+            f"not give {list(output.shape)}",
+            "the file is corrupt, so convert the model again",
+        )
+    return a, b
+
+
 def _row(numbers: Sequence[int]) -> str:
     return "{" + ", ".join(map(str, numbers)) + "}"
 
 
-def _matrix(node: Node, index: int, transposed: bool) -> Matrix:
+def _matrix(node: Node, index: int, transposed: bool, dtype: str) -> Matrix:
     """A factor, its type and number of dimensions checked."""
-    tensor = node.input(index, "int8")
+    tensor = node.input(index, dtype)
     if not 2 <= len(tensor.shape) <= BATCH_AXES + 2:
         raise node.refuse(
             f"the shape {list(tensor.shape)} has not 2 to {BATCH_AXES + 2} dimensions",
@@ -181,4 +195,5 @@ def _matrix(node: Node, index: int, transposed: bool) -> Matrix:
     *batches, rows, columns = tensor.shape
     if transposed:
         rows, columns = columns, rows
-    return Matrix(tuple(batches), rows, columns, transposed, node.affine(tensor).zero_point)
+    zero = 0 if dtype == "float32" else node.affine(tensor).zero_point
+    return Matrix(tuple(batches), rows, columns, transposed, zero)

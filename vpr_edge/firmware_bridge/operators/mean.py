@@ -1,4 +1,4 @@
-"""MEAN and SUM over any axes, int8 and float32."""
+"""MEAN and SUM over any axes, int8, int16 and float32."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -9,8 +9,14 @@ from typing import ClassVar, Self
 import numpy as np
 
 from vpr_edge.arithmetic.integers import Multiplier, mean_multiplier, multiply, quantize_multiplier
-from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
-from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, Operator, Values, parameters
+from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor, integer_limits
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    C_TYPES,
+    Kernel,
+    Operator,
+    Values,
+    parameters,
+)
 from vpr_edge.firmware_bridge.operators.shared.rearrangement import (
     read_axis,
     read_integers,
@@ -49,7 +55,7 @@ class Reduction(Operator):
     """
 
     divides: ClassVar[bool]
-    types: ClassVar[tuple[str, ...]] = ("int8", "float32")
+    types: ClassVar[tuple[str, ...]] = ("int8", "int16", "float32")
     axes: tuple[int, ...]
     scaling: Scaling | None
 
@@ -94,12 +100,13 @@ class Reduction(Operator):
         """
         before, after = node.affine(source), node.affine(node.outputs[0])
         factor = cls.factor(before.scale, after.scale, terms)
-        if 255 * terms << max(int(factor.shift), 0) >= LARGEST_SUM:
+        low, high = integer_limits(source)
+        if (high - low) * terms << max(int(factor.shift), 0) >= LARGEST_SUM:
             raise node.refuse(
                 f"sums of {terms} elements can overflow 32-bit arithmetic at these scales",
                 "sum in two layers, or quantise the model again",
             )
-        return Scaling(before.zero_point, factor, Range(after.zero_point, -128, 127))
+        return Scaling(before.zero_point, factor, Range(after.zero_point, low, high))
 
     @classmethod
     @abstractmethod
@@ -158,7 +165,7 @@ class Reduction(Operator):
         s = self.scaling
         totals = rows.astype(np.int64).sum(axis=1) - s.zero_point * self.terms
         scaled = multiply(totals, int(s.factor.value), int(s.factor.shift))
-        return (s.range.apply(scaled, np.dtype(np.int8)).reshape(output.shape),)
+        return (s.range.apply(scaled, output.dtype).reshape(output.shape),)
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
@@ -169,14 +176,16 @@ class Reduction(Operator):
             body += f"vpr_reduce_f32(shape, input, {divisor}.0f, output);"
         else:
             s = self.scaling
-            c_type, name = "int8_t", "vpr_reduce_s8"
+            kind = f"s{8 * self.source.dtype.itemsize}"
+            c_type, name = C_TYPES[self.source.dtype.name], f"vpr_reduce_{kind}"
             body += (
                 f"const struct vpr_range range = {s.range.c()};\n"
-                f"vpr_reduce_s8(shape, input, {s.zero_point * self.terms}, {s.factor.value}, "
+                f"{name}(shape, input, {s.zero_point * self.terms}, {s.factor.value}, "
                 f"{s.factor.shift}, range, output);"
             )
+        header = "vpr_reduce_f32.h" if self.scaling is None else "vpr_reduce_s8.h"
         return Kernel(
-            f"{name}.h",
+            header,
             self.code.lower(),
             parameters(
                 [(f"const {c_type} *input", self.source), (f"{c_type} *output", self.outputs[0])]

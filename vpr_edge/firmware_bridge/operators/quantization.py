@@ -27,14 +27,18 @@ from vpr_edge.firmware_bridge.operators.shared.requantize import Range
 from vpr_edge.firmware_bridge.operators.shared.unary import INT8, TABLE_BODY, same_shape
 
 # Number types by the suffix of the kernels' names, with their C types.
-SUFFIXES = {"int8": "s8", "uint8": "u8", "int16": "s16", "float32": "f32"}
-C_TYPES = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "f32": "float"}
+SUFFIXES = {"int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "float32": "f32"}
+C_TYPES = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "s32": "int32_t", "f32": "float"}
 # What QUANTIZE takes, and what it makes of it.
 PAIRS = (
     *(("float32", after) for after in ("int8", "int16")),
     *((before, after) for before in ("int8", "int16") for after in ("int8", "int16")),
     ("uint8", "int8"),
     ("int8", "uint8"),
+    ("int8", "int32"),
+    ("int16", "int32"),
+    ("int32", "int8"),
+    ("int32", "int16"),
 )
 
 
@@ -139,7 +143,14 @@ class Quantize(Conversion):
             return cls(node, after)
         before = node.affine(source)
         factor = quantize_multiplier(float(before.scale) / float(after.scale))
-        if factor.shift > LARGEST_PRODUCT_SHIFT:
+        # An int32 is as large as it gets, and so would be a difference to its zero point.
+        most = 0 if source.dtype == np.int32 else LARGEST_PRODUCT_SHIFT
+        zeros = [
+            affine.zero_point
+            for affine, tensor in ((before, source), (after, output))
+            if tensor.dtype == np.int32
+        ]
+        if factor.shift > most or any(zeros):
             raise refuse_scales(node)
         return cls(node, after, before.zero_point, factor)
 
@@ -171,7 +182,7 @@ class Quantize(Conversion):
             arguments = f"{c_float(self.affine.scale)}, range"
             function = f"vpr_quantize_f32_{after}"
             return self.called("vpr_quantize_f32.h", function, declarations, arguments)
-        if "s16" in (before, after):
+        if "s16" in (before, after) or "s32" in (before, after):
             rescale = c_struct(zero_point=self.zero_point, factor=c_factor(self.factor))
             declarations += f"const struct vpr_rescale rescale = {rescale};\n"
             function = f"vpr_rescale_{before}_{after}"

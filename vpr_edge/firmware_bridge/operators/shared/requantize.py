@@ -45,7 +45,9 @@ class Range:
 
     def c(self) -> str:
         """The arguments zero_point, low, high as C text."""
-        return f"{{{self.zero_point}, {self.low}, {self.high}}}"
+        # The most negative literal would be the negation of a number too large for its type.
+        low = "-2147483647 - 1" if self.low == INT32_MIN else self.low
+        return f"{{{self.zero_point}, {low}, {self.high}}}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from vpr_edge.tflite.tflm import Tflm
 
 from tests.firmware_bridge.operators.one_layer import T, constant, one_layer
 from tests.firmware_bridge.tflite_builder import TfliteBuilder
@@ -16,6 +15,7 @@ from vpr_edge.firmware_bridge.compile.golden import golden_vectors, random_input
 from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, NativeModel
 from vpr_edge.firmware_bridge.compile.importer import import_tflite
 from vpr_edge.firmware_bridge.operators.shared.program import run_reference
+from vpr_edge.tflite.tflm import Tflm
 
 STEPS = 6
 

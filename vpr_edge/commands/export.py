@@ -5,12 +5,18 @@ from pathlib import Path
 import click
 
 from vpr_edge.commands.options import DATA, OVERWRITE, output_option
-from vpr_edge.errors import DataError
+from vpr_edge.errors import DataError, OutputError
 from vpr_edge.output_checks import check_folder
 
 
 @click.command()
-@click.argument("ckpt")
+@click.argument("ckpts", nargs=-1, required=True, metavar="CKPT")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing: say of TFLite files, and of those in folders, whether they compile to C "
+    "that equals TFLM, and why not.",
+)
 @click.option(
     "--target",
     type=click.Choice(["onnx", "onnx-int8", "tflite-int8", "c-array", "c", "firmware", "tensorrt"]),
@@ -47,7 +53,8 @@ from vpr_edge.output_checks import check_folder
 @output_option("out")
 @OVERWRITE
 def export(
-    ckpt: str,
+    ckpts: tuple[str, ...],
+    check: bool,
     target: str,
     converter: str,
     name: str | None,
@@ -70,12 +77,20 @@ def export(
     vpr-edge export nano-int8 --target firmware --output firmware
     vpr-edge export nano-int8 --height 240 --width 320 --output large
     vpr-edge export model.tflite --target c --output model-c
+    vpr-edge export --check models/ other.tflite
 
     c is portable C without an interpreter, which gives the bits that TensorFlow Lite Micro gives;
     firmware wraps it for CMake, Zephyr, ESP-IDF, PlatformIO, Arduino and CMSIS-Pack; c-array is the
     TFLite file itself, for firmware that has TFLM. tensorrt is ONNX that TensorRT reads, with the
     script that builds engines on the device, for they are good for one GPU and one version alone.
     """
+    if check:
+        _print_survey(ckpts, golden)
+        return
+    if len(ckpts) > 1:
+        raise OutputError("One CKPT is exported at a time; only --check takes several.")
+    (ckpt,) = ckpts
+
     from vpr_edge.export.package import export as export_checkpoint
     from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 

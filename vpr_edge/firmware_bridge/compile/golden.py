@@ -45,8 +45,8 @@ def oracle_outputs(path: Path, inputs: Sequence[Arrays]) -> list[Arrays]:
         if not found.is_file():
             last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
             raise ModelError(
-                f"{path} does not run in TFLM (exit status {done.returncode}, {last[:120]!r}), so "
-                "there is nothing to compare with; convert it again, or export with --golden 0."
+                f"{path.name} does not run in TFLM (exit status {done.returncode}, "
+                f"{last[:120]!r}), so there is nothing to compare with; convert it again, or export with --golden 0."
             )
         return _load(found)
 
@@ -77,8 +77,8 @@ def golden_vectors(path: Path, program: Program, inputs: Sequence[Arrays]) -> li
         for tensor, expected in zip(program.outputs, outputs, strict=True):
             if values[tensor].tobytes() != expected.tobytes() and tensor.dtype != np.float32:
                 raise ModelError(
-                    f"{path}: the output '{tensor.name}' of the compiled model differs from TFLM; "
-                    "this is a fault in vpr-edge, please report it with the file."
+                    f"{path.name}: the output '{tensor.name}' of the compiled model differs from "
+                    "TFLM; this is a fault in vpr-edge, please report it with the file."
                 )
         vectors.append(Vector(given, outputs))
     return vectors

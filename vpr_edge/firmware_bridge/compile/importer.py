@@ -59,28 +59,30 @@ def import_tflite(path: Path) -> Program:
 def _check_graph(path: Path, file: TfliteFile) -> None:
     """Indices in range, every tensor written once and before it is read."""
     if not file.operators or not file.inputs or not file.outputs:
-        raise ModelError(f"{path} has no operators, inputs or outputs; give a model for inference.")
+        raise ModelError(
+            f"{path.name} has no operators, inputs or outputs; give a model for inference."
+        )
     if len(file.operators) > MOST_LAYERS:
         raise ModelError(
-            f"{path} has {len(file.operators)} layers, more than the {MOST_LAYERS} that are "
+            f"{path.name} has {len(file.operators)} layers, more than the {MOST_LAYERS} that are "
             "compiled; split the model."
         )
     if any(tensor.values is not None or tensor.variable for tensor in file.inputs):
         raise ModelError(
-            f"{path} declares a constant or a variable as its input; convert the model again."
+            f"{path.name} declares a constant or a variable as its input; convert the model again."
         )
-    known = _check_flow(str(path), file)
+    known = _check_flow(path.name, file)
     for tensor in file.outputs:
         unwritten = tensor.values is not None or tensor.variable or tensor in file.inputs
         if tensor not in known or unwritten:
             raise ModelError(
-                f"{path}: no layer writes the output '{tensor.name}'; convert the model again."
+                f"{path.name}: no layer writes the output '{tensor.name}'; convert the model again."
             )
 
 
 def _check_called(path: Path, index: int, graph: TfliteSubgraph) -> None:
     """A subgraph of CALL_ONCE: likewise, and its operators known."""
-    _check_flow(f"subgraph {index} of {path}", graph)
+    _check_flow(f"subgraph {index} of {path.name}", graph)
     missing = missing_operators(
         f"Subgraph {index} of {path.name}",
         [op for op in graph.operators if op.custom or op.code != "VAR_HANDLE"],
@@ -128,7 +130,7 @@ def _used(graph: TfliteSubgraph) -> Iterator[Tensor]:
 
 def _check_tensor(path: Path, tensor: Tensor) -> None:
     """Shape, type and quantisation parameters that make sense by themselves."""
-    name = f"{path}: tensor '{tensor.name}'"
+    name = f"{path.name}: tensor '{tensor.name}'"
     if tensor.dtype == HANDLE:
         return
     if tensor.dtype.name not in DTYPES:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.firmware_bridge import random_further_layers as further
 from tests.firmware_bridge import random_moving_layers as moving
 from tests.firmware_bridge import random_pointwise_layers as pointwise
 from tests.firmware_bridge import random_weighted_layers as weighted
@@ -51,6 +52,32 @@ LAYERS: dict[Callable[[GraphWriter, Value], bool], int] = {
     pointwise.convert: 4,
 }
 
+# Seeds from here on draw from these as well; those below are the graphs that they ever were.
+FURTHER_SEEDS = 1_000_000
+FURTHER: dict[Callable[[GraphWriter, Value], bool], int] = {
+    further.convolution: 14,
+    further.depthwise: 8,
+    further.fully_connected: 6,
+    further.weights_of_run_time: 2,
+    further.pool: 4,
+    further.binary: 5,
+    further.activation: 5,
+    further.matrices: 2,
+    further.reduction: 3,
+    further.select: 3,
+    further.difference: 2,
+    further.extreme: 2,
+    further.argument: 1,
+    further.cast: 1,
+    further.sums: 2,
+    further.spread: 4,
+    further.gather_nd: 1,
+    further.batches: 3,
+    further.filter_over_time: 1,
+    further.stream: 2,
+    further.widen: 5,
+}
+
 
 @dataclass(frozen=True)
 class RandomGraph:
@@ -68,17 +95,22 @@ class RandomGraph:
 def random_graph(seed: int, folder: Path) -> RandomGraph:
     """Write the model that belongs to a seed."""
     writer = GraphWriter(np.random.default_rng(seed))
+    is_further = seed >= FURTHER_SEEDS
     for index in range(writer.choice((1, 1, 2, 3))):
         shape: Shape = (1, writer.integer(2, 12), writer.integer(2, 12), writer.integer(1, 12))
         if index and writer.chance(0.3):
             shape = shape[writer.integer(0, 3) :]
-        # A model without any int8 is refused.
+        if is_further:
+            shape = (writer.choice((1, 1, 2, 3)), *shape[1:])
+            writer.given(shape, writer.choice(("int8", "int8", "int16", "float32")))
+            continue
         dtype = writer.choice(("int8",) * 6 + ("float32", "int16", "uint8")) if index else "int8"
         writer.given(shape, dtype)
     inputs = list(writer.values)
     if writer.chance(0.1):
         writer.values.append(writer.constant(inputs[0]))
-    layers, weights = list(LAYERS), np.array(list(LAYERS.values()))
+    chosen = LAYERS | FURTHER if is_further else LAYERS
+    layers, weights = list(chosen), np.array(list(chosen.values()))
     wanted = writer.integer(1, MOST_LAYERS)
     while len(writer.builder.operators) < wanted:
         # Mostly chains; an older tensor begins a branch or joins one.

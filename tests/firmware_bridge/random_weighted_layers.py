@@ -25,7 +25,7 @@ def convolution(writer: GraphWriter, source: Value) -> bool:
     common = gcd(depth, channels)
     groups = common if writer.chance(0.15) else 1
     shape = (channels, *kernel, depth // groups)
-    return _weighted(
+    return weighted(
         writer, source, shape, 0, (1, *size, channels), schema.Conv2DOptionsT(**options)
     )
 
@@ -39,7 +39,7 @@ def depthwise(writer: GraphWriter, source: Value) -> bool:
     multiplier = writer.choice((1, 1, 1, 2, 3))
     channels = source.shape[3] * multiplier
     options = schema.DepthwiseConv2DOptionsT(**options, depthMultiplier=multiplier)
-    return _weighted(writer, source, (1, *kernel, channels), 3, (1, *size, channels), options)
+    return weighted(writer, source, (1, *kernel, channels), 3, (1, *size, channels), options)
 
 
 def padded(writer: GraphWriter, source: Value) -> bool:
@@ -85,7 +85,7 @@ def transpose_convolution(writer: GraphWriter, source: Value) -> bool:
         fusedActivationFunction=writer.choice((NONE, RELU, RELU6)),
     )
     shape = (channels, *(int(n) for n in kernel), source.shape[3])
-    return _weighted(writer, source, shape, 0, (1, *(int(n) for n in size), channels), options)
+    return weighted(writer, source, shape, 0, (1, *(int(n) for n in size), channels), options)
 
 
 def fully_connected(writer: GraphWriter, source: Value) -> bool:
@@ -99,7 +99,7 @@ def fully_connected(writer: GraphWriter, source: Value) -> bool:
     options = schema.FullyConnectedOptionsT(
         keepNumDims=keep, fusedActivationFunction=writer.choice((NONE, RELU, RELU6))
     )
-    return _weighted(writer, source, (channels, depth), 0, result, options)
+    return weighted(writer, source, (channels, depth), 0, result, options)
 
 
 def pool(writer: GraphWriter, source: Value) -> bool:
@@ -181,8 +181,13 @@ def _window(
     writer: GraphWriter, source: Value
 ) -> tuple[tuple[int, int], tuple[int, int], dict[str, Any]] | None:
     """Kernel, size of the result, options; None where the input is no image."""
-    if not source.is_image:
-        return None
+    return window(writer, source) if source.is_image else None
+
+
+def window(
+    writer: GraphWriter, source: Value
+) -> tuple[tuple[int, int], tuple[int, int], dict[str, Any]]:
+    """Kernel, size of the result and options of a layer on a batch of images."""
     kernel, stride, dilation = (1, 1), (1, 1), (1, 1)
     if writer.chance(0.7):
         kernel = (writer.integer(1, 4), writer.integer(1, 4))
@@ -207,7 +212,7 @@ def _window(
     return kernel, (rows, columns), options
 
 
-def _weighted(
+def weighted(
     writer: GraphWriter, source: Value, shape: Shape, axis: int, result: Shape, options: Any
 ) -> bool:
     """A layer whose weights have the output channels along `axis`, some of them zero."""

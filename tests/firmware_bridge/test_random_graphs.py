@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.firmware_bridge.random_graphs import RandomGraph, random_graph
+from tests.firmware_bridge.random_graphs import FURTHER_SEEDS, RandomGraph, random_graph
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.emit import Emitter
 from vpr_edge.firmware_bridge.compile.golden import Arrays, Vector, random_inputs
@@ -37,10 +37,12 @@ SANITIZERS = ("-std=c99", "-O1", "-g", "-ffp-contract=off", "-fsanitize=address,
 
 # Found by long runs: a pixel read beyond its last tap, scales whose quotient is all but a tie.
 FOUND = [range(100260, 100270), range(101060, 101070)]
+FURTHER_GRAPHS = range(FURTHER_SEEDS, FURTHER_SEEDS + 4 * BATCH)
 BATCHES = [
     range(first, min(first + BATCH, FIRST + GRAPHS))
     for first in range(FIRST, FIRST + GRAPHS, BATCH)
-] + FOUND
+]
+BATCHES += FOUND + [FURTHER_GRAPHS[at : at + BATCH] for at in range(0, 4 * BATCH, BATCH)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,8 @@ def oracle_outputs(path: Path, inputs: Sequence[Arrays]) -> list[Arrays]:
             last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
             raise ModelError(
                 f"{path.name} does not run in TFLM (exit status {done.returncode}, "
-                f"{last[:120]!r}), so there is nothing to compare with; convert it again, or export with --golden 0."
+                f"{last[:120]!r}), so there is nothing to compare with; convert it again, or "
+                "export with --golden 0."
             )
         return _load(found)
 

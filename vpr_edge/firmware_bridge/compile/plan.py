@@ -7,7 +7,7 @@ idea is that of diagonal memory optimisation, arXiv 2010.01000).
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vpr_edge.errors import ModelError
@@ -71,8 +71,19 @@ class Plan:
         return "\n".join(lines)
 
 
+# Classic orders of first fit; the search goes on from the best one.
+ORDERS: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
+    lambda b: (-b.bytes, b.first),
+    lambda b: (-b.bytes, -b.last),
+    lambda b: (-(b.last - b.first), -b.bytes),
+    lambda b: (-b.bytes * (b.last - b.first + 1), b.first),
+    lambda b: (-b.last, -b.bytes),
+    lambda b: (b.first, -b.bytes),
+)
+
+
 def plan_memory(program: Program) -> Plan:
-    """Assign offsets: first fit in the order of size, then seeded search until the bound is met.
+    """Assign offsets: first fit in classic orders, then seeded search until the bound is met.
 
     The search changes the order, and which buffers take the highest place under the bound instead
     of the lowest: small ones that live long are out of the way at either end.
@@ -83,10 +94,12 @@ def plan_memory(program: Program) -> Plan:
     buffers = _buffers(program)
     conflicts = _conflicts(program, buffers)
     bound = max(_steps(program, buffers))
-    order = sorted(range(len(buffers)), key=lambda i: (-buffers[i].bytes, buffers[i].first))
     from_top = [False] * len(buffers)
-    best = _place(buffers, conflicts, order, from_top, bound)
-    best_end = _end(buffers, best)
+    orders = [sorted(range(len(buffers)), key=lambda i: key(buffers[i])) for key in ORDERS]
+    placements = [_place(buffers, conflicts, each, from_top, bound) for each in orders]
+    ends = [_end(buffers, placement) for placement in placements]
+    best_end = min(ends)
+    order, best = (found[ends.index(best_end)] for found in (orders, placements))
     # Deterministic: the same model gives the same C.
     generator = random.Random(0)
     since_better = 0

@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED, int8: a 1x1 convolution over the rows of its input, by the same kernel."""
+"""FULLY_CONNECTED, int8: of several rows a 1x1 convolution over them, by the same kernel."""
 
 from dataclasses import dataclass, replace
 from math import prod
@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.firmware_bridge.operators.shared.node import Node
-from vpr_edge.firmware_bridge.operators.shared.operator import Kernel, Operator, Values
+from vpr_edge.firmware_bridge.operators.shared.operator import (
+    Constant,
+    Kernel,
+    Operator,
+    Values,
+    parameters,
+)
 from vpr_edge.firmware_bridge.operators.shared.pointwise import (
     SCRATCH,
     packed_depth,
@@ -75,11 +81,13 @@ class FullyConnected(Operator):
 
     @property
     def scratch_bytes(self) -> int:
-        """See `Operator`."""
-        return SCRATCH * packed_depth(self.weights.shape[1])
+        """See `Operator`: one vector is read as it is."""
+        return 0 if self.rows == 1 else SCRATCH * packed_depth(self.weights.shape[1])
 
     def clearance(self, index: int) -> int | None:
-        """See `Operator`: as a 1x1 convolution's."""
+        """See `Operator`: as a 1x1 convolution's; one vector is read for every output."""
+        if self.rows == 1:
+            return None
         channels, taps = self.weights.shape
         row = (1, self.rows)
         return Window(row, row, (1, 1), (1, 1), (1, 1), (0, 0)).clearance(taps, channels)
@@ -95,8 +103,28 @@ class FullyConnected(Operator):
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        source = self.inputs[0]
-        assert source is not None
-        return pointwise_kernel(
-            source, self.outputs[0], self.weights, self.zero_point, self.requantization
+        source, output, q = self.source, self.outputs[0], self.requantization
+        if self.rows > 1:
+            return pointwise_kernel(source, output, self.weights, self.zero_point, q)
+        channels, taps = self.weights.shape
+        sums = self.weights.astype(np.int64).sum(axis=1)
+        folded = (q.bias.astype(np.int64) - self.zero_point * sums).astype(np.int32)
+        return Kernel(
+            "vpr_dense_s8.h",
+            "dense_s8",
+            parameters(
+                [
+                    ("const int8_t *input", source),
+                    ("int32_t taps", str(taps)),
+                    ("int32_t outputs", str(channels)),
+                    ("const int8_t *weights", Constant("weights", self.weights)),
+                    ("const int32_t *bias", Constant("bias", folded)),
+                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
+                    ("const int8_t *shift", Constant("shift", q.shift)),
+                    ("int8_t *output", output),
+                ]
+            ),
+            f"const struct vpr_channels channels = {q.c_channels()};\n"
+            f"const struct vpr_range range = {q.range.c()};\n"
+            "vpr_dense_s8(taps, outputs, input, channels, range, output);",
         )

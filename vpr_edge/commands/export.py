@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from vpr_edge.commands.console import print_table
 from vpr_edge.commands.options import DATA, OVERWRITE, output_option
 from vpr_edge.errors import DataError, OutputError
 from vpr_edge.output_checks import check_folder
@@ -120,3 +121,32 @@ def export(
     if target == "tensorrt":
         click.echo(f"engines are built on the device: sh {folder}/build_engines.sh there", err=True)
     click.echo(str(folder))
+
+
+def _print_survey(given: tuple[str, ...], runs: int) -> None:
+    from vpr_edge.firmware_bridge.compile.survey import find_models, survey
+
+    def figure(count: int | None) -> str:
+        return "-" if count is None else f"{count:,}"
+
+    verdicts = list(survey(find_models([Path(path) for path in given]), runs))
+    lines = [
+        (
+            str(verdict.path),
+            verdict.word,
+            figure(verdict.arena_bytes),
+            figure(verdict.tflm_arena_bytes),
+            verdict.note,
+        )
+        for verdict in verdicts
+    ]
+    headings = ("model", "C", "arena B", "TFLM's arena B", "why")
+    print_table(headings, lines, align="llrrl")
+    counts = {
+        word: sum(v.word == word for v in verdicts)
+        for word in dict.fromkeys(("equal", "compiles", "refused"))
+    }
+    click.echo(
+        f"{len(verdicts)} models: {counts['equal']} equal TFLM, {counts['compiles']} compile "
+        f"without a comparison, {counts['refused']} are refused."
+    )

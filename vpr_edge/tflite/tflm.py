@@ -40,17 +40,31 @@ class Tflm:
 
         self.path, self.file = path, read_tflite(path)
         sizes = (prod(t.shape) * t.dtype.itemsize for t in self.file.tensors if t.values is None)
+        self._room = 2 * sum(sizes) + ARENA_ROOM
+        self._runtime, self._data = runtime, path.read_bytes()
+        # Its reset does not call CALL_ONCE again.
+        self._is_made_anew = bool(self.file.called)
+        self._make()
+
+    def _make(self) -> None:
         try:
             with captured_stderr() as told:
-                self._interpreter = runtime.Interpreter.from_bytes(
-                    path.read_bytes(), arena_size=2 * sum(sizes) + ARENA_ROOM
+                self._interpreter = self._runtime.Interpreter.from_bytes(
+                    self._data, arena_size=self._room
                 )
         except (RuntimeError, ValueError) as error:
             reason = (told[0].strip().splitlines() or [str(error)])[0]
             raise ModelError(
-                f"{path} does not run in TFLM ({reason}); convert it again, or choose another "
+                f"{self.path} does not run in TFLM ({reason}); convert it again, or choose another "
                 "runtime."
             ) from error
+
+    def reset(self) -> None:
+        """Set all variables to what they are before the first run."""
+        if self._is_made_anew:
+            self._make()
+        else:
+            self._interpreter.reset()
 
     def feed(self, inputs: Sequence[NDArray[Any]]) -> None:
         """Hand over one array an input."""
@@ -68,7 +82,11 @@ class Tflm:
 
     def run(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """The outputs; every run starts from reset variables."""
-        self._interpreter.reset()
+        self.reset()
+        return self.step(*inputs)
+
+    def step(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """The outputs of a run that starts from the variables as they are."""
         self.feed(inputs)
         self.invoke()
         return self.outputs()

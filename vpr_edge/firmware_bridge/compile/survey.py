@@ -9,6 +9,7 @@ from pathlib import Path
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.golden import golden_vectors, random_inputs
+from vpr_edge.tflite.tflm import Tflm
 
 # What a process of its own, which TFLM may abort, writes before the figure.
 MARK = "arena bytes:"

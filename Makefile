@@ -23,9 +23,11 @@ OLDER := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE4
 	OPENCV_CPU_DISABLE=SSE4.1,SSE4.2,AVX,FP16,AVX2,AVX512-SKX \
 	GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-FMA
 
+EXACT = $(shell grep -rl 'mark\.exact' tests --include='test_*.py')
+
 exact: $(INSTALLED)
-	$(OLDER) OMP_NUM_THREADS=1 $(BIN)/pytest -q -m exact
-	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/pytest -q -m exact
+	$(OLDER) OMP_NUM_THREADS=1 $(BIN)/pytest -q -m exact $(EXACT)
+	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/pytest -q -m exact $(EXACT)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

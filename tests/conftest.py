@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.town_sets import (
 from vpr_edge.datasets.town.rendered import TownConfig, load_split, render_town
 
 SHARED = Path(__file__).parents[2] / "shared"
+# By parameter of a test what it runs.
+PROGRAMS = {"clang": ("clang",), "gcc+qemu": ("arm-none-eabi-gcc", "qemu-system-arm")}
 CMSIS_NN = "VPR_EDGE_CMSIS_NN"
 TOWN = TownConfig(
     splits=("test",), test_seeds=(7,), test_places=24, conditions=("dusk",), test_query_step=1,
@@ -34,9 +37,13 @@ def _lacking(item: pytest.Item) -> str:
         return "the real data sets are not here: no ../shared/data beside the checkout"
     if "cmsis_nn" in getattr(item, "fixturenames", ()) and not os.environ.get(CMSIS_NN):
         return f"CMSIS-NN is not here: {CMSIS_NN} names no folder with it"
-    for mark in item.iter_markers("needs"):
-        if importlib.util.find_spec(mark.args[0]) is None:
-            return f"the Python package {mark.args[0]} is not installed"
+    needed = [name for mark in item.iter_markers("needs") for name in mark.args]
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+        chosen = [value for value in item.callspec.params.values() if isinstance(value, str)]
+        needed += [program for value in chosen for program in PROGRAMS.get(value, ())]
+    for name in needed:
+        if not shutil.which(name) and importlib.util.find_spec(name) is None:
+            return f"{name} is not installed"
     return ""
 
 

@@ -45,12 +45,7 @@ def float_network() -> onnx.ModelProto:
     return model
 
 
-HAS_TENSORFLOW = find_spec("onnx2tf") is not None and find_spec("tensorflow") is not None
-
-
-@pytest.mark.skipif(
-    not HAS_TENSORFLOW, reason="onnx2tf and tensorflow (extra [tensorflow]) are not installed."
-)
+@pytest.mark.needs("onnx2tf", "tensorflow")
 def test_onnx2tf_calibrates_a_float_network_the_native_writer_refuses(tmp_path: Path) -> None:
     model = float_network()
     onnx.save(model, tmp_path / "net.onnx")
@@ -76,9 +71,7 @@ def test_onnx2tf_calibrates_a_float_network_the_native_writer_refuses(tmp_path: 
         assert np.abs(real - nhwc(theirs)).max() < 6 * tensor.scale[0]
 
 
-@pytest.mark.skipif(
-    not HAS_TENSORFLOW, reason="onnx2tf and tensorflow (extra [tensorflow]) are not installed."
-)
+@pytest.mark.needs("onnx2tf", "tensorflow")
 def test_onnx2tf_refuses_what_it_would_spoil(tmp_path: Path) -> None:
     onnx.save(float_network(), tmp_path / "net.onnx")
     target = tmp_path / "net.tflite"
@@ -92,7 +85,7 @@ def test_onnx2tf_refuses_what_it_would_spoil(tmp_path: Path) -> None:
         convert_with_onnx2tf(quantized, target, [np.zeros((12, 10, 3), np.uint8)])
 
 
-@pytest.mark.skipif(HAS_TENSORFLOW, reason="onnx2tf and tensorflow are installed.")
+@pytest.mark.skipif(find_spec("onnx2tf") is not None, reason="onnx2tf is installed")
 def test_a_missing_onnx2tf_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
     onnx.save(float_network(), tmp_path / "net.onnx")
     with pytest.raises(ToolMissingError, match=r"pip install 'vpr-edge\[tensorflow\]'"):

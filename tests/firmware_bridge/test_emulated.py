@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import PROGRAMS
 from tests.firmware_bridge.photographs import photographs
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
@@ -53,6 +54,7 @@ PEER_INSTRUCTIONS = {
 }
 
 
+@pytest.mark.needs(*PROGRAMS["gcc+qemu"])
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("model", ["ic", "vww"])
 def test_models_of_others_equal_tflm_within_the_peers_budget(

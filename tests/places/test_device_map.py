@@ -1,4 +1,5 @@
 import ctypes
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,6 @@ from vpr_edge.places.search import rank
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.runtimes.files import TflmRuntime
 from vpr_edge.runtimes.runtime import dequantized
-
-pytestmark = pytest.mark.exact
 
 SEARCH = """
 #include "vpr_place_map.h"
@@ -136,6 +135,18 @@ def test_bias_lowers_the_error_of_similarities() -> None:
     plain = queries @ stored.T - exact
     corrected = plain + built.bias / built.unit**2
     assert corrected.std() < 0.95 * plain.std()
+
+
+@pytest.mark.exact
+def test_a_bias_is_the_sum_of_what_rounding_lost_rounded_once() -> None:
+    database = random_unit(60, 96)
+    built = build_device_map(database)
+    exact = [[Fraction(float(value)) * built.unit for value in row] for row in database]
+    # The mean is taken in float64, one place after the other.
+    mean = [Fraction(value) for value in (database.astype(np.float64) * built.unit).mean(axis=0)]
+    for row, stored, bias in zip(exact, built.descriptors.tolist(), built.bias, strict=True):
+        lost = sum((e - s) * m for e, s, m in zip(row, stored, mean, strict=True))
+        assert abs(lost - int(bias)) < Fraction(1, 2) + Fraction(1, 10**9)
 
 
 def test_the_town_is_recognised_as_by_floats(data_sets: Path, tmp_path: Path) -> None:

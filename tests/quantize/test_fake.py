@@ -29,8 +29,6 @@ from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.passes import RoundedNetwork
 from vpr_edge.quantize.straight_through import round_clamp
 
-pytestmark = pytest.mark.exact
-
 GRAPHS = {"convap": build_graph(CONVAP), "gem": build_graph(GEM), "odd": odd_graph()}
 
 
@@ -57,6 +55,7 @@ def test_without_rounding_it_is_the_float_network(name: str) -> None:
         torch.testing.assert_close(folded[output], values, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.exact
 def test_stored_numbers_compute_what_was_trained(trained: FakeQuantNetwork) -> None:
     model = to_int8_model(trained, CONVAP, FIT, {})
     pictures = images(3, seed=4)
@@ -69,6 +68,7 @@ def test_stored_numbers_compute_what_was_trained(trained: FakeQuantNetwork) -> N
         np.testing.assert_array_equal(np.rint(real / affine.scale) + affine.zero_point, integers)
 
 
+@pytest.mark.exact
 def test_integer_exact_mode_computes_the_integer_pass(trained: FakeQuantNetwork) -> None:
     model = to_int8_model(trained, CONVAP, FIT, {})
     pictures = images(3, seed=4)
@@ -136,6 +136,7 @@ def random_scales(count: int) -> np.ndarray:
     return np.ldexp(mantissas, rng.integers(-40, -20, count)).astype(np.float32)
 
 
+@pytest.mark.exact
 def test_a_given_scale_is_kept_to_the_last_bit() -> None:
     quantizer = ActivationQuantizer(100, False)
     for scale in random_scales(2000):
@@ -143,6 +144,7 @@ def test_a_given_scale_is_kept_to_the_last_bit() -> None:
         assert quantizer.affine() == Affine(scale, 3)
 
 
+@pytest.mark.exact
 def test_a_given_scale_of_weights_is_kept_to_the_last_bit_and_follows_them() -> None:
     scales = random_scales(2000)
     # Most live weights ask for the scale they were stored with; these ask for the next float.

@@ -22,9 +22,8 @@ from vpr_edge.quantize.integer import FLOAT32_EXACT, IntegerNetwork, convolve
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.runtimes.integers import run_tflm
 
-pytestmark = pytest.mark.exact
 
-
+@pytest.mark.exact
 @pytest.mark.parametrize("name", MODELS)
 def test_integer_pass_equals_tflm_at_every_tensor(name: str, tmp_path: Path) -> None:
     model = MODELS[name]()
@@ -59,6 +58,7 @@ def test_single_rounding_is_another_arithmetic() -> None:
     assert 0 < (different > 0).mean() < 0.02 and different.max() == 1
 
 
+@pytest.mark.exact
 def test_sums_beyond_float32_are_still_exact() -> None:
     graph = int8_model(CONVAP).graph
     node = graph["stem"]

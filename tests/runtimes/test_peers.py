@@ -85,17 +85,17 @@ def test_the_c_of_a_peer_computes_what_onnx_runtime_computes(name: str, floats: 
     np.testing.assert_allclose(output(floats, name), expected, atol=1e-5)
 
 
+@pytest.mark.needs("bakenn", "tflite")
 def test_the_c_of_bakenn_computes_what_tflm_computes(int8: Path) -> None:
-    need("bakenn")
     expected = output(int8, "tflm")
     assert np.ptp(expected) > 1
     np.testing.assert_array_equal(output(int8, "bakenn"), expected)
 
 
+@pytest.mark.needs("bakenn", "tflite")
 def test_a_peer_that_refuses_an_artefact_is_a_failure_only_where_it_was_asked_for(
     int8: Path,
 ) -> None:
-    need("bakenn")
     builder = TfliteBuilder()
     source = builder.tensor((1, 4), scale=0.1)
     results = [builder.tensor((1, 4), scale=0.1) for _ in range(2)]

@@ -12,8 +12,6 @@ from tests.firmware_bridge.spots import spotted
 from vpr_edge.firmware_bridge.vision.corners import STEPS, corner_strength, grey_picture, snapped
 from vpr_edge.preprocessing import Preprocessing
 
-pytestmark = pytest.mark.exact
-
 CODE = """
 #include "vpr_corner.h"
 
@@ -81,6 +79,7 @@ def test_grey_is_opencvs_to_one_step_and_the_c_reads_it_off_the_input(
         np.testing.assert_array_equal(result, grey)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("seed", range(3))
 def test_positions_snap_to_the_centres_of_spots_to_a_tenth_of_a_pixel(seed: int) -> None:
     picture, centres = spotted(seed)
@@ -92,6 +91,7 @@ def test_positions_snap_to_the_centres_of_spots_to_a_tenth_of_a_pixel(seed: int)
     assert strength.min() > 2**18
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2), (11, 13)])
 def test_c_corners_equal_twins_from_every_pixel(
     library: ctypes.CDLL, size: tuple[int, int]

@@ -33,6 +33,7 @@ TESTS = {
     "firmware_bridge/passes.py": ("firmware_bridge/test_passes.py",),
     "firmware_bridge/plan.py": ("firmware_bridge/test_plan.py",),
     "firmware_bridge/requantize.py": (
+        "firmware_bridge/test_requantize.py",
         "firmware_bridge/operators/test_dense.py",
         "firmware_bridge/operators/test_convolution.py",
         "firmware_bridge/test_importer.py",

@@ -128,7 +128,7 @@ def test_code_takes_at_most_24_kib_of_a_cortex_m4s_flash(
 def test_the_arena_is_judged_before_anything_is_written(
     model_named: Callable[[str], Path],
 ) -> None:
-    native = NativeModel(compile_model(model_named("nano")))
+    native = NativeModel(compile_model(model_named("ic")))
     run = native._library.model_run
     memory = np.zeros(native.plan.arena_bytes + 32, np.uint8)
     start = memory.ctypes.data + -memory.ctypes.data % 16

@@ -59,21 +59,56 @@ class Preprocessing:
         return asdict(self)
 
 
+MOST_PIXELS = 100_000_000
+"""Of a picture; more are refused from the header, before anything is decoded."""
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image file as uint8 RGB [H, W, 3].
+    """Read an image file as uint8 RGB [H, W, 3], upright as its EXIF orientation says.
+
+    Grey pictures of 16 bits become `value * 255 / 65535`, rounded. CMYK, palettes and grey with
+    alpha are converted by Pillow; alpha is dropped.
 
     Raises:
-        DataError: the file is missing, truncated or not an image.
+        DataError: the file is missing, truncated, not an image, of too many pixels, or of a kind
+            whose values have no fixed range (32-bit or floating point).
     """
     if not path.is_file():
         raise DataError(f"{path} is not a file; check the path of the image.")
     # Pillow refuses truncated files, which OpenCV pads with grey without a word.
-    from PIL import Image
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
+    if path.suffix.lower() in (".heic", ".heif"):
+        raise DataError(f"{path} is a HEIC picture, which is not read here; convert it to JPEG.")
     try:
         with Image.open(path) as picture:
-            return np.array(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise DataError(
+                    f"{path} has {width}x{height} pixels, more than {MOST_PIXELS}; "
+                    "make it smaller or remove it."
+                )
+            upright = ImageOps.exif_transpose(picture)
+            # PNG's 16 bits are of mode "I" in older releases of Pillow.
+            if upright.mode.startswith("I;16") or (upright.mode == "I" and picture.format == "PNG"):
+                return _grey_of_16_bits(np.asarray(upright))
+            if upright.mode in ("I", "F"):
+                raise DataError(
+                    f"{path} has values of 32 bits, whose range is not known; save it with 8 or "
+                    "16 bits."
+                )
+            return np.array(upright.convert("RGB"))
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is not a readable image; replace or remove the file.") from error
+    except Exception as error:  # Pillow's decoders raise whatever a damaged field leads them to.
         raise DataError(
-            f"{path} is not a readable image ({error}); replace or remove the file."
+            f"{path} is not a readable image ({str(error)[:120]}); replace or remove the file."
         ) from error
+
+
+def _grey_of_16_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """[H, W] of 0..65535 to uint8 [H, W, 3]; 257 steps are one: 8 bits come back exactly."""
+    grey = ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)

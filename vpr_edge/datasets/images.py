@@ -1,5 +1,6 @@
 """A sequence of pictures, read when asked for, whether they lie in files or in an array."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,20 @@ class Images(Sequence[NDArray[np.uint8]]):
         return (self[i] for i in range(len(self)))
 
 
+def natural(path: Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """A key that sorts frame2 before frame10, folder by folder."""
+    return tuple(
+        tuple(
+            (0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part)
+            for part in re.split(r"([0-9]{1,18})", name)
+            if part
+        )
+        for name in path.parts
+    )
+
+
 def find_images(folder: Path, recursive: bool = False) -> tuple[Path, ...]:
-    """The image files of a folder, sorted by path.
+    """The image files of a folder in natural order (frame2 before frame10), hidden ones left out.
 
     Raises:
         DataError: the folder is missing or holds no images.
@@ -64,7 +77,18 @@ def find_images(folder: Path, recursive: bool = False) -> tuple[Path, ...]:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; check the path of the data set.")
     found = folder.rglob("*") if recursive else folder.iterdir()
-    paths = tuple(sorted(path for path in found if path.suffix.lower() in SUFFIXES))
+    paths = tuple(
+        sorted(
+            (
+                path
+                for path in found
+                if path.suffix.lower() in SUFFIXES
+                # macOS leaves ._name.jpg beside every picture that it copies.
+                and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            ),
+            key=natural,
+        )
+    )
     if not paths:
         kinds = ", ".join(sorted(SUFFIXES))
         raise DataError(f"{folder} holds no images ({kinds}); choose the folder that does.")

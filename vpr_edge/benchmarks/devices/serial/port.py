@@ -20,7 +20,8 @@ class SerialPort:
         baud: bits a second, of which ten make a byte; ports over USB mostly ignore it.
 
     Attributes:
-        patience: seconds without a byte after which the board is taken not to answer.
+        patience: seconds from a message to the end of its answer, besides twice the message's own
+            time on the line. Bytes that come meanwhile, noise or a drip, do not lengthen it.
 
     Raises:
         DeviceError: there is no such port, it may not be opened, or it has no such speed.
@@ -38,7 +39,8 @@ class SerialPort:
         speed = getattr(termios, f"B{baud}", None)
         if speed is None:
             raise DeviceError(f"{path} has no speed of {baud} baud; choose 115200 or 921600.")
-        self.path, self.patience = path, ANSWER_SECONDS
+        self.path, self.baud, self.patience = path, baud, ANSWER_SECONDS
+        self._end = time.monotonic() + self.patience
         try:
             self._line = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError as error:
@@ -72,11 +74,12 @@ class SerialPort:
         os.close(self._line)
 
     def write(self, data: bytes) -> None:
-        """Send all bytes.
+        """Send all bytes; an exchange begins, whose answer is waited for `patience` seconds.
 
         Raises:
             DeviceError: the port vanished, or takes nothing any more.
         """
+        self._end = time.monotonic() + self.patience + 2 * len(data) * 10 / self.baud
         left = memoryview(data)
         while left:
             self._wait(write=True)
@@ -91,7 +94,7 @@ class SerialPort:
         """So many bytes.
 
         Raises:
-            DeviceError: the port vanished, or nothing came for `patience` seconds.
+            DeviceError: the port vanished, or they did not come by the end of the exchange.
         """
         found = bytearray()
         while len(found) < count:
@@ -108,7 +111,8 @@ class SerialPort:
         return bytes(found)
 
     def drain(self, seconds: float) -> None:
-        """Throw away what comes until nothing has come for so long."""
+        """Throw away what comes until nothing has come for so long, or the patience is over."""
+        last = time.monotonic() + self.patience
         end = time.monotonic() + seconds
         while select.select([self._line], [], [], max(0.0, end - time.monotonic()))[0]:
             try:
@@ -116,12 +120,17 @@ class SerialPort:
                     return
             except OSError:
                 return
-            end = time.monotonic() + seconds
+            end = min(time.monotonic() + seconds, last)
+            if time.monotonic() >= last:
+                return
 
     def _wait(self, write: bool) -> None:
         lines = [self._line]
-        ready = select.select([] if write else lines, lines if write else [], [], self.patience)
-        if not any(ready):
+        left = self._end - time.monotonic()
+        ready = left > 0 and any(
+            select.select([] if write else lines, lines if write else [], [], left)
+        )
+        if not ready:
             raise DeviceError(
                 f"the board on {self.path} does not {'listen' if write else 'answer'}; see that "
                 "the firmware on it is that of examples/firmware, that the speed fits, and reset "

@@ -15,7 +15,7 @@ import pytest
 
 from tests.benchmarks.devices.jetson.conftest import Server, key
 from vpr_edge.benchmarks.devices.jetson import bench_jetson, runner
-from vpr_edge.benchmarks.devices.jetson.connection import REMOTE_PYTHON, SSH_OPTIONS
+from vpr_edge.benchmarks.devices.jetson.connection import LIMIT, REMOTE_PYTHON, SSH_OPTIONS
 from vpr_edge.benchmarks.devices.latency import Protocol
 from vpr_edge.benchmarks.results import Facts, Measured, Series, read_results
 from vpr_edge.benchmarks.rows import Row
@@ -141,6 +141,21 @@ def test_rows_are_kept_when_the_host_vanishes(start: Start, qdq: Qdq) -> None:
     assert others
     wait_until_gone(others)
     assert list(server.temporary.iterdir()) == []
+
+
+def test_a_process_stopped_at_the_far_end_is_given_up(
+    start: Start, qdq: Qdq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start()
+    monkeypatch.setenv(LIMIT, "10")
+    stopped: list[psutil.Process] = []
+    with pytest.raises(DeviceError, match="did not finish in time"):
+        for _ in bench_jetson(qdq(True), server.host, LONG):
+            if not stopped:
+                stopped = [one for one in server.sessions() if one.name() != "sshd"]
+                for process in stopped:
+                    process.suspend()
+    assert stopped
 
 
 def test_who_stops_listening_leaves_nothing_running(start: Start, qdq: Qdq) -> None:

@@ -4,6 +4,8 @@ One `ssh` is all there is: the runner's source, the order and the models go thro
 input, events come back through its standard output. Keys, ports and jump hosts are the user's
 OpenSSH configuration; the host may be `ssh://user@address:port`. Options in VPR_EDGE_SSH_OPTIONS go
 before the host, and VPR_EDGE_REMOTE_PYTHON names another Python there.
+VPR_EDGE_SSH_SECONDS is how long the whole of it may take: a process that is stopped at the far end
+keeps its connection, and would be waited for without end.
 """
 
 import json
@@ -12,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +25,8 @@ from vpr_edge.errors import DeviceError, ToolMissingError
 
 SSH_OPTIONS = "VPR_EDGE_SSH_OPTIONS"
 REMOTE_PYTHON = "VPR_EDGE_REMOTE_PYTHON"
+LIMIT = "VPR_EDGE_SSH_SECONDS"
+LIMIT_SECONDS = 3600.0
 CONNECT_SECONDS = 10
 _NO_SUCH_COMMAND = 127
 # What a line at the far end that is cut looks like after 15 seconds.
@@ -49,6 +54,7 @@ def events(host: str | None, order: Event, payload: Sequence[bytes]) -> Iterator
         DeviceError: the host is unreachable, refuses, has no Python, or vanished on the way.
         ToolMissingError: no OpenSSH client is here.
     """
+    limit = _limit(order)
     source = Path(runner.__file__).read_bytes()
     given = b"%d\n%s%s\n" % (len(source), source, json.dumps(order).encode()) + b"".join(payload)
     with tempfile.TemporaryFile() as told:
@@ -61,14 +67,37 @@ def events(host: str | None, order: Event, payload: Sequence[bytes]) -> Iterator
                 "ssh is not here; install the OpenSSH client (Debian: apt-get install "
                 "openssh-client), or run vpr-edge on the Jetson itself."
             ) from error
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            child.kill()
+
+        clock = threading.Timer(limit, end)
+        clock.daemon = True
+        clock.start()
         try:
-            yield _conversation(child, given, host, told)
+            yield _conversation(child, given, host, told, late)
         finally:
+            clock.cancel()
             # The runner ends when its standard input does; ssh closes it when it is killed.
             child.kill() if host else _close(child)
             child.wait()
             for stream in (child.stdin, child.stdout):
                 _quietly_close(stream)
+
+
+def _limit(order: Event) -> float:
+    """Seconds that the whole may take; by default an hour besides what is to be measured."""
+    asked = order.get("seconds", 0) * len(order.get("models", ()))
+    text = os.environ.get(LIMIT, str(LIMIT_SECONDS + asked))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise DeviceError(f"${LIMIT} is {text[:40]!r}; give seconds, such as 3600.")
+    return seconds
 
 
 def _command(host: str | None) -> list[str]:
@@ -80,7 +109,11 @@ def _command(host: str | None) -> list[str]:
 
 
 def _conversation(
-    child: "subprocess.Popen[bytes]", given: bytes, host: str | None, told: Any
+    child: "subprocess.Popen[bytes]",
+    given: bytes,
+    host: str | None,
+    told: Any,
+    late: threading.Event,
 ) -> Iterator[Event]:
     assert child.stdin and child.stdout
     # It may end before it has read everything; why is known below.
@@ -92,12 +125,24 @@ def _conversation(
         text = line.decode(errors="replace")
         if not text.startswith(runner.MARK):
             continue
-        event = json.loads(text.removeprefix(runner.MARK))
-        if event["event"] == "done":
+        try:
+            event = json.loads(text.removeprefix(runner.MARK))
+            done = event["event"] == "done"
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DeviceError(
+                f"{host or 'this machine'} answers what no runner of ours says; see that nothing "
+                "else writes to the standard output there."
+            ) from error
+        if done:
             return
         begun = True
         yield event
     status = child.wait()
+    if late.is_set():
+        raise DeviceError(
+            f"{host or 'this machine'} did not finish in time; see whether a process is stopped "
+            f"there, or allow more seconds in ${LIMIT}."
+        )
     told.seek(0)
     raise _ended(host or "this machine", status, told.read().decode(errors="replace"), begun)
 

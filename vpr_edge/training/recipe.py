@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from vpr_edge.errors import CheckpointError
+from vpr_edge.training.plain_yaml import load_plain
 from vpr_edge.training.schedule import Weight
 
 HASHES = "sha256"
@@ -222,7 +223,7 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
             for parent in parents:
                 target = target.setdefault(parent, {})
             # YAML reads nothing as null; here it is the empty name.
-            target[last] = yaml.safe_load(value) if value else ""
+            target[last] = load_plain(value) if value else ""
         return _build(Recipe(), values)
     except (yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"the recipe {name} cannot be used: {error}; correct it.") from error
@@ -241,8 +242,10 @@ def read_settings(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     shipped = shipped_recipes()
     path = shipped.get(name, Path(name))
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        values = load_plain(path.read_text()) or {}
         base = values.pop("base", "")
+        if not isinstance(base, str):
+            raise TypeError(f"base must be the name of a recipe, not a {type(base).__name__}")
         # No setting: the `recipe.json` of a run is a recipe too.
         values.pop(HASHES, None)
     except OSError as error:

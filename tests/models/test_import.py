@@ -124,7 +124,7 @@ def test_the_command_reports_what_was_matched(tmp_path: Path) -> None:
     assert all(len(found) <= 50 for found in detector(runtime, top_k=50)(picture))
     with pytest.raises(ModelError, match="19 classes apart where the data sets have 11"):
         segmenter(runtime)(picture)
-    assert output_transforms(read.config)["location"] == {"transform": {"reach": 0.75}}
+    assert output_transforms(read.graph)["location"] == {"transform": {"reach": 0.75}}
     again = CliRunner().invoke(cli, words)
     assert "exists already" in str(again.exception)
 

@@ -20,8 +20,8 @@ from vpr_edge.errors import CheckpointError, ModelError
 from vpr_edge.files import atomic_file
 from vpr_edge.models.checkpoint import Checkpoint
 from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node, same_padding
-from vpr_edge.models.zoo import NetworkConfig, output_names
 from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.quantize.gem import find_gem
 from vpr_edge.quantize.model import Int8Model
 
 OPSET = 21
@@ -59,8 +59,8 @@ def write_onnx(checkpoint: Checkpoint, path: Path) -> Path:
             for part, values in _learned(checkpoint.tensors, node).items()
         ]
         writer.operation(node, [*node.inputs, *weights], node.name)
-    papers = _papers(checkpoint.config, checkpoint.preprocessing, checkpoint.provenance)
-    model = writer.finish(checkpoint.config.name, papers)
+    papers = _papers(graph, checkpoint.preprocessing, checkpoint.provenance)
+    model = writer.finish(graph.name, papers)
     _check_runs(model, graph, path)
     return _save(model, path)
 
@@ -77,7 +77,8 @@ def _check_runs(model: onnx.ModelProto, graph: Graph, path: Path) -> None:
         session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, ["CPUExecutionProvider"]
         )
-        found = session.run(None, {"image": np.zeros((1, *graph["image"].shape), np.float32)})
+        inputs = {one.name: np.zeros(one.shape, np.float32) for one in session.get_inputs()}
+        found = session.run(None, inputs)
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
@@ -129,8 +130,8 @@ def write_qdq_onnx(model: Int8Model, path: Path) -> Path:
         sources = [dequantized_name(graph, name) for name in node.inputs]
         writer.operation(node, [*sources, *weights], computed)
         writer.quantize(computed, result, model.activations[node.name])
-    papers = _papers(model.config, model.preprocessing, model.provenance, model.place_gain)
-    return _save(writer.finish(model.config.name, papers), path)
+    papers = _papers(graph, model.preprocessing, model.provenance, model.place_gain)
+    return _save(writer.finish(graph.name, papers), path)
 
 
 def dequantized_name(graph: Graph, name: str) -> str:
@@ -139,19 +140,27 @@ def dequantized_name(graph: Graph, name: str) -> str:
 
 
 def output_transforms(
-    config: NetworkConfig, place_gain: NDArray[np.float32] | None = None
+    graph: Graph, place_gain: NDArray[np.float32] | None = None
 ) -> dict[str, dict[str, Any]]:
     """What a consumer does to each output after dequantisation, as the metadata declares it.
 
     The place map is flattened in (row, column, channel) order; then `root` is taken of each value
     and it is multiplied by the `gain` of its channel, where these are not null; then L2.
     """
-    root = 3 if config.head == "gem" else None
+    root = 3 if _is_gem(graph) else None
     gain = None if place_gain is None else [float(value) for value in place_gain]
     place = {"transform": {"root": root, "gain": gain}}
-    reach = {} if config.keypoint_reach == 1 else {"transform": {"reach": config.keypoint_reach}}
+    reach = {} if graph.keypoint_reach == 1 else {"transform": {"reach": graph.keypoint_reach}}
     declared: dict[str, dict[str, Any]] = {"place": place, "location": reach}
-    return {name: declared.get(name, {}) for name in output_names(config)}
+    return {name: declared.get(name, {}) for name in graph.outputs}
+
+
+def _is_gem(graph: Graph) -> bool:
+    """Whether the place vector is a mean of powers, whose root a consumer takes."""
+    gem = find_gem(graph)
+    return "place" in graph.outputs and (
+        graph["place"].op == "gem" or (gem is not None and gem.output.name == "place")
+    )
 
 
 class _Writer:
@@ -296,14 +305,14 @@ _SIMPLE: dict[str, Any] = {
 
 
 def _papers(
-    config: NetworkConfig,
+    graph: Graph,
     preprocessing: Preprocessing,
     provenance: dict[str, Any],
     place_gain: NDArray[np.float32] | None = None,
 ) -> dict[str, Any]:
     return {
         "preprocessing": preprocessing.to_dict(),
-        "outputs": output_transforms(config, place_gain),
+        "outputs": output_transforms(graph, place_gain),
         "provenance": provenance,
     }
 

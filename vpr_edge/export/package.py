@@ -79,8 +79,9 @@ def export(
         return _export_tflite(checkpoint, target, folder, name, overwrite, golden, backend)
     source = load_checkpoint(checkpoint)
     if height or width:
-        source = source.resized(height or source.config.height, width or source.config.width)
-    stem = name or source.config.name
+        fit = source.preprocessing
+        source = source.resized(height or fit.height, width or fit.width)
+    stem = name or source.graph.name
     needs = "float" if target == "onnx" or converter == "onnx2tf" else "int8"
     if target == "tensorrt":
         needs = source.kind
@@ -152,9 +153,9 @@ def _write_target(
 def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> dict[str, Any]:
     graph = source.graph
     int8 = Int8Model.from_checkpoint(source) if source.kind == "int8" else None
-    transforms = output_transforms(source.config, int8.place_gain if int8 else None)
+    transforms = output_transforms(graph, int8.place_gain if int8 else None)
     manifest: dict[str, Any] = {
-        "network": source.config.name,
+        "network": graph.name,
         "target": target,
         "converter": converter,
         "tool": f"vpr-edge {__version__}",

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors whose header holds configuration, preprocessing and provenance.
+"""Checkpoints: safetensors whose header holds graph, configuration, preprocessing and provenance.
 
 Two kinds share the format. "float" holds the parameters of `models.network.Network`; "int8" holds
 int8 weights, int32 biases and the scale and zero point of every tensor. Reading needs no torch.
@@ -6,6 +6,7 @@ int8 weights, int32 biases and the scale and zero point of every tensor. Reading
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from vpr_edge.errors import CheckpointError
 from vpr_edge.files import atomic_file
 from vpr_edge.models.config import resized
 from vpr_edge.models.graph import Graph
+from vpr_edge.models.graph_data import graph_from_data, graph_to_data
 from vpr_edge.models.zoo import NetworkConfig, build_graph
 from vpr_edge.names import LONGEST_NAME, is_name
 from vpr_edge.preprocessing import Preprocessing
@@ -34,22 +36,41 @@ class Checkpoint:
 
     Attributes:
         kind: "float" or "int8".
-        config: the network.
+        config: the zoo's configuration that the network was made from, which training and other
+            input sizes need; None for a network of another origin.
         tensors: numpy arrays by name.
         preprocessing: image to input.
         provenance: data sets, recipe, command line, figures; JSON-ready.
+        described: the graph; None for the one that the configuration describes.
     """
 
     kind: str
-    config: NetworkConfig
+    config: NetworkConfig | None
     tensors: dict[str, NDArray[Any]]
     preprocessing: Preprocessing
     provenance: dict[str, Any] = field(default_factory=dict)
+    described: Graph | None = None
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
-        """The graph of the configuration."""
-        return build_graph(self.config)
+        """The network."""
+        if self.described is not None:
+            return self.described
+        return build_graph(self.zoo_config())
+
+    def zoo_config(self) -> NetworkConfig:
+        """The configuration, for what only networks of the zoo can do.
+
+        Raises:
+            CheckpointError: the network is not of the zoo.
+        """
+        if self.config is None:
+            name = self.described.name if self.described else "network"
+            raise CheckpointError(
+                f"{name} is a network of your own, and this is for networks of the zoo; quantise "
+                "it with vpr-edge quantize --data FOLDER, or import it anew at another --shape."
+            )
+        return self.config
 
     def resized(self, height: int, width: int) -> "Checkpoint":
         """The same weights for pictures of another size.
@@ -59,19 +80,21 @@ class Checkpoint:
                 would have no pixels.
         """
         fit = replace(self.preprocessing, height=height, width=width)
-        found = replace(self, config=resized(self.config, height, width), preprocessing=fit)
+        config = self.zoo_config()
+        other = resized(config, height, width)
+        found = replace(self, config=other, preprocessing=fit, described=None)
         before, after = self.graph, found.graph
         for node in after.nodes:
             if min(node.shape) < 1:
                 raise CheckpointError(
-                    f"the layer {node.name} of {self.config.name} would have no pixels at "
+                    f"the layer {node.name} of {config.name} would have no pixels at "
                     f"{width}x{height}; choose a larger input."
                 )
         for node in before.weighted():
             if before.weight_shape(node) != after.weight_shape(after[node.name]):
                 raise CheckpointError(
-                    f"the layer {node.name} of {self.config.name} spans the whole picture of "
-                    f"{self.config.width}x{self.config.height}; keep that size, or fit the layer "
+                    f"the layer {node.name} of {config.name} spans the whole picture of "
+                    f"{config.width}x{config.height}; keep that size, or fit the layer "
                     "anew at the other (vpr-edge whiten)."
                 )
         return found
@@ -81,7 +104,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, overwrite: bool = True) 
     """Write a checkpoint as safetensors; whole or not at all."""
     header = {
         "kind": checkpoint.kind,
-        "config": asdict(checkpoint.config),
+        "config": asdict(checkpoint.config) if checkpoint.config else None,
+        "graph": graph_to_data(checkpoint.graph),
         "preprocessing": checkpoint.preprocessing.to_dict(),
         "provenance": checkpoint.provenance,
         "version": __version__,
@@ -121,15 +145,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     try:
         header = json.loads(metadata[HEADER])
-        config = {name: _frozen(value) for name, value in header["config"].items()}
+        config = None
+        if header["config"] is not None:
+            values = {name: _frozen(value) for name, value in header["config"].items()}
+            config = NetworkConfig(**values)
         checkpoint = Checkpoint(
             header["kind"],
-            NetworkConfig(**config),
+            config,
             tensors,
             Preprocessing(**header["preprocessing"]),
             header["provenance"],
+            # Checkpoints before 0.2 name a configuration alone.
+            graph_from_data(header["graph"]) if "graph" in header else None,
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        checkpoint.graph  # noqa: B018 - a configuration without a graph is refused here
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(
             f"{path} has a header this version cannot read ({error!r}); export it again with "
             f"vpr-edge {__version__}."

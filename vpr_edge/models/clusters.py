@@ -40,7 +40,7 @@ def with_clusters(
         CheckpointError: the head has no clusters.
         DataError: the pictures have fewer features than the head has clusters.
     """
-    config = checkpoint.config
+    config = checkpoint.zoo_config()
     if config.head not in ("netvlad", "ghostvlad"):
         raise CheckpointError(
             f"{config.name} has the place head {config.head!r}, which has no clusters; take one "

@@ -27,6 +27,14 @@ SAME_PARAMETERS = (
     "average_pool",
     "max_pool",
 )
+OPERATIONS = frozenset(
+    (
+        "input",
+        *LEARNED,
+        *SAME_PARAMETERS,
+        *("add", "mul", "mean", "sum", "softmax", "logistic", "l2_normalize", "matmul"),
+    )
+)
 # (scale, zero point) that the TFLite int8 specification fixes for the outputs of these.
 FIXED_PARAMETERS = {
     "softmax": (1 / 256, -128),
@@ -82,10 +90,20 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network: nodes in order of execution, and the nodes that are its outputs."""
+    """A network.
+
+    Attributes:
+        nodes: in order of execution, the input first.
+        outputs: names of the nodes that are its outputs. Those called as in `config.TASKS` are
+            what the tasks and the decoders know; others are maps without a meaning here.
+        name: of the network.
+        keypoint_reach: how far from the centre of its cell a keypoint may lie, in cells.
+    """
 
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
+    name: str = "network"
+    keypoint_reach: float = 1.0
 
     def __getitem__(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
@@ -109,7 +127,8 @@ class Graph:
         for node in reversed(self.nodes):
             if node.name in needed:
                 needed.update(node.inputs)
-        return Graph(tuple(node for node in self.nodes if node.name in needed), outputs)
+        nodes = tuple(node for node in self.nodes if node.name in needed)
+        return replace(self, nodes=nodes, outputs=outputs)
 
     def weight_shape(self, node: Node) -> tuple[int, int, int, int]:
         """Shape of a node's weights.

@@ -63,7 +63,7 @@ def whitened(
         CheckpointError: the checkpoint has no place head that can be projected.
         DataError: too few or too similar pictures.
     """
-    config = checkpoint.config
+    config = checkpoint.zoo_config()
     if "places" not in config.tasks or config.place_projection:
         raise CheckpointError(
             f"{config.name} has no place descriptor without projection; give a network that has."
@@ -79,7 +79,9 @@ def whitened(
     }
     about = {"images": len(images), "length": length, "strength": strength}
     provenance = checkpoint.provenance | {"whitening": about}
-    return replace(checkpoint, config=projected, tensors=tensors, provenance=provenance)
+    return replace(
+        checkpoint, config=projected, tensors=tensors, provenance=provenance, described=None
+    )
 
 
 def float_maps(checkpoint: Checkpoint, images: NDArray[np.uint8], name: str) -> NDArray[np.float32]:

@@ -176,4 +176,5 @@ def network_config(name: str) -> NetworkConfig:
 
 def build_graph(config: NetworkConfig) -> Graph:
     """The graph that a configuration describes."""
-    return FAMILIES[config.family].build(config)
+    graph = FAMILIES[config.family].build(config)
+    return replace(graph, name=config.name, keypoint_reach=config.keypoint_reach)

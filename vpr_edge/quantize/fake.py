@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from vpr_edge.arithmetic.affine import SMALLEST_SCALE, Affine
+from vpr_edge.models.config import NetworkConfig
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Graph, Node
 from vpr_edge.models.network import Constants, Convolution, Network, activate, rearrange
-from vpr_edge.models.zoo import NetworkConfig
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.even import even_channels
 from vpr_edge.quantize.gem import find_gem, with_cubes
@@ -286,7 +286,7 @@ def fixed_groups(graph: Graph, groups: dict[str, str], symmetric: bool) -> dict[
 
 def to_int8_model(
     fake: FakeQuantNetwork,
-    config: NetworkConfig,
+    config: NetworkConfig | None,
     preprocessing: Preprocessing,
     provenance: dict[str, Any],
 ) -> Int8Model:
@@ -294,7 +294,7 @@ def to_int8_model(
 
     Args:
         fake: trained or calibrated.
-        config: the configuration of the float network.
+        config: the zoo's configuration of the float network, or None.
         preprocessing: image to input.
         provenance: JSON-ready record.
     """
@@ -311,5 +311,5 @@ def to_int8_model(
                 q.bias.round().to(torch.int32).cpu().numpy(),
             )
     gain = fake.place_gain.cpu().numpy() if fake.gem else None
-    config = replace(config, learned_power=False)
-    return Int8Model(config, affines, layers, preprocessing, provenance, gain)
+    config = replace(config, learned_power=False) if config else None
+    return Int8Model(fake.graph, affines, layers, preprocessing, provenance, gain, config)

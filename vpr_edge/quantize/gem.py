@@ -6,12 +6,13 @@ folded into the convolution before it comes out as the same gain, and is undone 
 vector, after the root.
 """
 
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from vpr_edge.models.graph import Graph, GraphBuilder, Node
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,11 @@ def with_cubes(graph: Graph) -> Graph:
                 g.mean(node.name, cube),
                 *graph.nodes[position + 1 :],
             )
-            return Graph(nodes, graph.outputs)
+            return replace(graph, nodes=nodes)
     return graph
 
 
-@torch.no_grad()
-def even_out(weight: nn.Parameter, bias: nn.Parameter, largest: Tensor) -> Tensor:
+def even_out(weight: "nn.Parameter", bias: "nn.Parameter", largest: "Tensor") -> "Tensor":
     """Scale a convolution's channels so that all have the same largest value.
 
     Args:
@@ -69,7 +69,11 @@ def even_out(weight: nn.Parameter, bias: nn.Parameter, largest: Tensor) -> Tenso
     Returns:
         The factors [C] that undo it after the root.
     """
-    gain = torch.where(largest > 0, largest / largest.max(), 1.0).clamp_(min=1e-3)
-    weight.div_(gain[:, None, None, None])
-    bias.div_(gain)
+    # Here, because writing files needs no torch.
+    import torch
+
+    with torch.no_grad():
+        gain = torch.where(largest > 0, largest / largest.max(), 1.0).clamp_(min=1e-3)
+        weight.div_(gain[:, None, None, None])
+        bias.div_(gain)
     return gain

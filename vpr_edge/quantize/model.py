@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint
+from vpr_edge.models.config import NetworkConfig
 from vpr_edge.models.graph import Graph, Node
-from vpr_edge.models.zoo import NetworkConfig, build_graph
 from vpr_edge.preprocessing import Preprocessing
 
 PLACE_GAIN = "place.gain"
@@ -42,26 +42,23 @@ class Int8Model:
     """A quantised network.
 
     Attributes:
-        config: the network.
+        graph: the network.
         activations: parameters of every node's output tensor.
         layers: convolutions and learned constants by node name.
         preprocessing: image to input.
         provenance: JSON-ready record of where the numbers come from.
         place_gain: float32 [C], factors of the place vector's channels after the root, or None
             (see `quantize.gem`).
+        config: the zoo's configuration that it was made from, or None.
     """
 
-    config: NetworkConfig
+    graph: Graph
     activations: dict[str, Affine]
     layers: dict[str, Int8Layer]
     preprocessing: Preprocessing
     provenance: dict[str, Any] = field(default_factory=dict)
     place_gain: NDArray[np.float32] | None = None
-
-    @property
-    def graph(self) -> Graph:
-        """The graph of the configuration."""
-        return build_graph(self.config)
+    config: NetworkConfig | None = None
 
     def bias_scale(self, node: Node) -> NDArray[np.float32]:
         """Scale of a convolution's bias, float32 [O]: s_in * s_w."""
@@ -79,7 +76,9 @@ class Int8Model:
             tensors[f"{name}.bias"] = layer.bias
         if self.place_gain is not None:
             tensors[PLACE_GAIN] = self.place_gain
-        return Checkpoint("int8", self.config, tensors, self.preprocessing, self.provenance)
+        return Checkpoint(
+            "int8", self.config, tensors, self.preprocessing, self.provenance, self.graph
+        )
 
     @staticmethod
     def from_checkpoint(checkpoint: Checkpoint) -> "Int8Model":
@@ -114,10 +113,11 @@ class Int8Model:
                 f"the int8 checkpoint lacks the tensor {error}; quantise it again."
             ) from error
         return Int8Model(
-            checkpoint.config,
+            checkpoint.graph,
             activations,
             layers,
             checkpoint.preprocessing,
             checkpoint.provenance,
             t.get(PLACE_GAIN),
+            checkpoint.config,
         )

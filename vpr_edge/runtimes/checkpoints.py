@@ -85,7 +85,7 @@ def _image(preprocessing: Preprocessing, dtype: str) -> Input:
 def _of_checkpoint(
     checkpoint: Checkpoint, place_gain: NDArray[np.float32] | None = None
 ) -> Declaration:
-    specifications = output_transforms(checkpoint.config, place_gain).items()
+    specifications = output_transforms(checkpoint.graph, place_gain).items()
     transforms = {
         name: specification.get("transform", {}) for name, specification in specifications
     }

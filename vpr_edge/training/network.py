@@ -28,7 +28,7 @@ def recipe_config(recipe: Recipe) -> NetworkConfig:
     """
     if not recipe.init:
         return network_config(recipe.become or recipe.network)
-    given = load_checkpoint(find_checkpoint(recipe.init)).config
+    given = load_checkpoint(find_checkpoint(recipe.init)).zoo_config()
     if not recipe.become:
         return given
     return replace(

@@ -6,7 +6,6 @@ on inputs that are given, the use of the int8 range.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ from vpr_edge.models.checkpoint import (
     load_checkpoint,
     shipped_checkpoints,
 )
-from vpr_edge.models.zoo import build_graph
+from vpr_edge.quantize.gem import with_cubes
 from vpr_edge.quantize.model import Int8Layer, Int8Model
 from vpr_edge.runtimes.runtime import read_declaration
 from vpr_edge.tflite.read import METADATA_KEY, read_metadata, read_tflite
@@ -184,8 +183,7 @@ def int8_model(path: Path, reference: Checkpoint) -> Int8Model:
     tensors = {tensor.name: tensor for tensor in file.tensors}
     writers = {file.tensors[op.outputs[0]].name: op for op in file.operators}
     # A GeM's power is learned in float alone.
-    config = replace(reference.config, learned_power=False)
-    graph = build_graph(config)
+    graph = with_cubes(reference.graph)
     names = {tensor.name for tensor in file.outputs}
     if missing := [node.name for node in graph.nodes if node.name not in tensors]:
         raise ModelError(
@@ -214,7 +212,7 @@ def int8_model(path: Path, reference: Checkpoint) -> Int8Model:
     outputs = read_metadata(path)["outputs"]
     gain = outputs.get("place", {}).get("transform", {}).get("gain")
     return Int8Model(
-        config,
+        graph,
         activations,
         layers,
         reference.preprocessing,

@@ -152,7 +152,7 @@ def _row(
             for values in (first, second)
         )
         if output == "place":
-            transform = output_transforms(model.config, model.place_gain)["place"]["transform"]
+            transform = output_transforms(model.graph, model.place_gain)["place"]["transform"]
             a, b = (
                 np.stack([place_vector(image, transform) for image in values]) for values in (a, b)
             )

@@ -13,7 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.arithmetic.affine import INT8_MIN, Affine
 from vpr_edge.errors import DataError
+
+IMAGE = Affine(np.float32(1.0 / 255.0), INT8_MIN)
+"""int8 parameters of pictures in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,12 @@ class Preprocessing:
     Attributes:
         height: rows of the input, pixels.
         width: columns of the input, pixels.
-        channels: "rgb"; grey images are repeated over the three channels.
+        channels: "rgb"; grey images are repeated over the three channels. "grey": one channel, a
+            picture's luma. "values": no picture, but an array of real values.
         resize: "area": box averaging where the image shrinks, bilinear where it grows; the
             picture is stretched to height x width, not cropped.
-        scale: real value of one pixel step; the tensor is `pixel * scale`, float32 in [0, 1].
+        scale: real value of one pixel step; 0 for "values".
+        zero: the pixel that stands for 0: the tensor is `(pixel - zero) * scale`, float32.
     """
 
     height: int
@@ -34,20 +40,36 @@ class Preprocessing:
     channels: str = "rgb"
     resize: str = "area"
     scale: float = 1.0 / 255.0
+    zero: int = 0
 
     def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize a uint8 image [H, W] or [H, W, 3] (RGB) to uint8 [height, width, 3]."""
-        if image.ndim == 2:
+        """Resize a uint8 image [H, W] or [H, W, 3] (RGB) to uint8 [height, width, channels].
+
+        Raises:
+            DataError: the network takes no pictures.
+        """
+        if self.channels == "values":
+            raise DataError("the network takes arrays, not pictures; give .npy or .npz files.")
+        if self.channels == "grey" and image.ndim == 3:
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8)
+        elif self.channels == "rgb" and image.ndim == 2:
             image = np.repeat(image[:, :, None], 3, axis=2)
         if image.shape[:2] != (self.height, self.width):
             shrinks = image.shape[0] >= self.height and image.shape[1] >= self.width
             how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             image = cv2.resize(image, (self.width, self.height), interpolation=how).astype(np.uint8)
-        return np.ascontiguousarray(image)
+        return np.ascontiguousarray(image[:, :, None] if image.ndim == 2 else image)
 
     def to_float(self, fitted: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [..., H, W, 3] to the float32 tensor [..., 3, H, W]."""
-        return np.moveaxis(fitted, -1, -3).astype(np.float32) * np.float32(self.scale)
+        values = np.moveaxis(fitted, -1, -3).astype(np.float32)
+        return (values - np.float32(self.zero)) * np.float32(self.scale)
+
+    def affine(self) -> Affine | None:
+        """int8 parameters of the input; None where they are learned, as for what is no picture."""
+        if self.channels == "values":
+            return None
+        return Affine(np.float32(self.scale), INT8_MIN + self.zero)
 
     @staticmethod
     def to_int8(fitted: NDArray[np.uint8]) -> NDArray[np.int8]:
@@ -55,8 +77,8 @@ class Preprocessing:
         return (fitted.astype(np.int16) - 128).astype(np.int8)
 
     def to_dict(self) -> dict[str, Any]:
-        """The declaration as JSON-ready values."""
-        return asdict(self)
+        """The declaration as JSON-ready values; a zero that is 0 is left out."""
+        return {name: value for name, value in asdict(self).items() if name != "zero" or value}
 
 
 MOST_PIXELS = 100_000_000

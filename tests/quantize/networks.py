@@ -86,6 +86,42 @@ def attentive_graph() -> Graph:
     return g.finish(("place", "seen", total.name))
 
 
+def moving_graph() -> Graph:
+    """What networks of other origin have: other paddings, groups, functions, orders."""
+    g = GraphBuilder(HEIGHT, WIDTH)
+    stem = g.node("stem", "conv", (g.image,), (8, 20, 28), kernel=(3, 3), stride=(2, 2),
+                  pads=(1, 1, 1, 1), activation="relu6")  # fmt: skip
+    wide = g.node("wide", "depthwise", (stem,), (16, 20, 28), kernel=(3, 3), pads=(2, 2, 2, 2),
+                  dilation=(2, 2))  # fmt: skip
+    grouped = g.node("grouped", "conv", (wide,), (12, 20, 28), kernel=(1, 3), groups=4)
+    leaky = g.node("leaky", "leaky_relu", (grouped,), grouped.shape, slope=0.1)
+    swish = g.node("swish", "hard_swish", (leaky,), grouped.shape)
+    sloped = g.node("sloped", "prelu", (grouped,), grouped.shape)
+    difference = g.node("difference", "sub", (swish, sloped), grouped.shape, activation="relu")
+    squeezed = g.mean("squeezed", difference)
+    gate = g.node("gate", "conv", (squeezed,), (12, 1, 1), limits=(0.0, 1.0))
+    excited = g.node("excited", "mul", (difference, gate), grouped.shape)
+    bent = g.node("bent", "tanh", (grouped,), grouped.shape)
+    apart = g.node("apart", "requantize", (bent,), grouped.shape)
+    rectified = g.node("rectified", "relu", (grouped,), grouped.shape)
+    clipped = g.node("clipped", "requantize", (grouped,), grouped.shape, limits=(-0.5, 1.0))
+    joined = g.concat("joined", apart, rectified)
+    shuffled = g.node("shuffled", "permute", (joined,), joined.shape, split=(2, 12, 20, 28),
+                      order=(1, 0, 2, 3))  # fmt: skip
+    turned = g.node("turned", "permute", (clipped,), (28, 12, 20), split=(12, 20, 28),
+                    order=(2, 0, 1))  # fmt: skip
+    part = g.node("part", "crop", (shuffled,), (12, 18, 20), begin=(6, 1, 3))
+    framed = g.node("framed", "pad", (part,), (12, 20, 23), pads=(0, 1, 2, 2))
+    grown = g.node("grown", "resize_bilinear", (framed,), (12, 33, 46))
+    spread = g.node("spread", "transpose_conv", (framed,), (5, 41, 47), kernel=(3, 3),
+                    stride=(2, 2))  # fmt: skip
+    peaks = g.node("peaks", "max_pool", (spread,), (5, 21, 24), kernel=(3, 3), stride=(2, 2),
+                   pads=(1, 1, 1, 1))  # fmt: skip
+    smooth = g.node("smooth", "average_pool", (peaks,), peaks.shape, kernel=(3, 3),
+                    pads=(1, 1, 1, 1))  # fmt: skip
+    return g.finish(tuple(n.name for n in (turned, grown, smooth, excited)))
+
+
 def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
     """Smooth random colour pictures over the whole range, uint8 [count, HEIGHT, WIDTH, 3]."""
     random = np.random.default_rng(seed)
@@ -137,6 +173,7 @@ MODELS = {
     "attention": lambda: int8_model(ATTENTION),
     "unshuffled": lambda: int8_model(UNSHUFFLED),
     "odd": lambda: graph_model(odd_graph()),
+    "moving": lambda: graph_model(moving_graph()),
     "attentive": lambda: graph_model(attentive_graph()),
 }
 

@@ -19,7 +19,7 @@ from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import CheckpointError, ModelError
 from vpr_edge.files import atomic_file
 from vpr_edge.models.checkpoint import Checkpoint
-from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node, same_padding
+from vpr_edge.models.graph import CONSTANTS, CONVOLUTIONS, Graph, Node
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.gem import find_gem
 from vpr_edge.quantize.model import Int8Model
@@ -58,7 +58,7 @@ def write_onnx(checkpoint: Checkpoint, path: Path) -> Path:
             writer.constant(f"{node.name}.{part}", values)
             for part, values in _learned(checkpoint.tensors, node).items()
         ]
-        writer.operation(node, [*node.inputs, *weights], node.name)
+        writer.operation(node, [*node.inputs, *weights], node.name, real=True)
     papers = _papers(graph, checkpoint.preprocessing, checkpoint.provenance)
     model = writer.finish(graph.name, papers)
     _check_runs(model, graph, path)
@@ -196,24 +196,48 @@ class _Writer:
         axis = {"axis": 0} if scale.ndim else {}
         return self.node("DequantizeLinear", inputs, f"{name}_dequantized", **axis)
 
-    def operation(self, node: Node, inputs: list[str], output: str) -> None:
-        """The ONNX nodes of one operation and its activation; the result is named `output`."""
-        linear = output if node.activation == "none" else f"{output}_linear"
-        if node.op in CONVOLUTIONS:
+    def operation(self, node: Node, inputs: list[str], output: str, real: bool = False) -> None:
+        """The ONNX nodes of one operation and its activation; the result is named `output`.
+
+        With `real` values are clipped to the node's limits; int8 parameters do that by themselves.
+        """
+        clipped = node.limits is not None and real
+        linear = f"{output}_linear" if node.activation != "none" or clipped else output
+        if node.op == "transpose_conv":
+            # ONNX has the inputs first.
+            turned = self.node("Transpose", [inputs[1]], f"{linear}_turned", perm=(1, 0, 2, 3))
+            sources = [inputs[0], turned, inputs[2]]
+            attributes = {"kernel_shape": node.kernel, "strides": node.stride}
+            self.node("ConvTranspose", sources, linear, **attributes)
+        elif node.op in CONVOLUTIONS:
             source = self.graph[node.inputs[0]].shape
-            rows, columns = (
-                same_padding(source[axis + 1], node.kernel[axis], node.stride[axis])
-                for axis in (0, 1)
-            )
+            dilations = {"dilations": node.dilation} if node.dilation != (1, 1) else {}
             self.node(
                 "Conv",
                 inputs,
                 linear,
                 kernel_shape=node.kernel,
                 strides=node.stride,
-                pads=[rows[0], columns[0], rows[1], columns[1]],
-                group=node.shape[0] if node.op == "depthwise" else 1,
+                pads=list(self.graph.padding(node)),
+                group=source[0] if node.op == "depthwise" else node.groups,
+                **dilations,
             )
+        elif node.op == "resize_bilinear":
+            sizes = self.constant(f"{node.name}.sizes", np.array([1, *node.shape], np.int64))
+            self.node("Resize", [*inputs, "", "", sizes], linear, mode="linear")
+        elif node.op == "pad":
+            top, left, bottom, right = self.graph.padding(node)
+            amounts = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
+            self.node("Pad", [*inputs, self.constant(f"{node.name}.pads", amounts)], linear)
+        elif node.op == "permute":
+            split, shape = (
+                self.constant(f"{node.name}.{part}", np.array([1, *sizes], np.int64))
+                for part, sizes in (("split", node.split), ("shape", node.shape))
+            )
+            apart = self.node("Reshape", [*inputs, split], f"{linear}_apart")
+            order = (0, *(axis + 1 for axis in node.order))
+            moved = self.node("Transpose", [apart], f"{linear}_moved", perm=order)
+            self.node("Reshape", [moved, shape], linear)
         elif node.op == "resize_nearest":
             sizes = self.constant(f"{node.name}.sizes", np.array([1, *node.shape], np.int64))
             self.node(
@@ -234,8 +258,8 @@ class _Writer:
             limits = [
                 self.constant(f"{node.name}.{part}", np.array(values, np.int64))
                 for part, values in (
-                    ("starts", (0, 0, 0)),
-                    ("ends", node.shape),
+                    ("starts", node.begin),
+                    ("ends", [b + size for b, size in zip(node.begin, node.shape, strict=True)]),
                     ("axes", (1, 2, 3)),
                 )
             ]
@@ -266,6 +290,12 @@ class _Writer:
                 self.constant(f"{node.name}.high", np.float32(6)),
             ]
             self.node("Clip", [linear, *limits], output)
+        elif clipped and node.limits is not None:
+            limits = [
+                self.constant(f"{node.name}.{part}", np.float32(value))
+                for part, value in zip(("low", "high"), node.limits, strict=True)
+            ]
+            self.node("Clip", [linear, *limits], output)
 
     def finish(self, name: str, papers: dict[str, Any]) -> onnx.ModelProto:
         """The checked model with inferred shapes."""
@@ -288,7 +318,14 @@ class _Writer:
 
 _SIMPLE: dict[str, Any] = {
     "add": lambda node: ("Add", {}),
+    "sub": lambda node: ("Sub", {}),
     "mul": lambda node: ("Mul", {}),
+    "prelu": lambda node: ("PRelu", {}),
+    "tanh": lambda node: ("Tanh", {}),
+    "hard_swish": lambda node: ("HardSwish", {}),
+    "leaky_relu": lambda node: ("LeakyRelu", {"alpha": node.slope}),
+    "relu": lambda node: ("Relu", {}),
+    "requantize": lambda node: ("Identity", {}),
     "scale": lambda node: ("Mul", {}),
     "softmax": lambda node: ("Softmax", {"axis": 1}),
     "logistic": lambda node: ("Sigmoid", {}),
@@ -298,10 +335,15 @@ _SIMPLE: dict[str, Any] = {
     "depth_to_space": lambda node: ("DepthToSpace", {"blocksize": node.block, "mode": "DCR"}),
     "average_pool": lambda node: (
         "AveragePool",
-        {"kernel_shape": node.kernel, "strides": node.stride},
+        _window(node),
     ),
-    "max_pool": lambda node: ("MaxPool", {"kernel_shape": node.kernel, "strides": node.stride}),
+    "max_pool": lambda node: ("MaxPool", _window(node)),
 }
+
+
+def _window(node: Node) -> dict[str, Any]:
+    pads = {"pads": node.pads} if node.pads else {}
+    return {"kernel_shape": node.kernel, "strides": node.stride, **pads}
 
 
 def _papers(
@@ -323,7 +365,7 @@ def _learned(tensors: dict[str, NDArray[Any]], node: Node) -> dict[str, NDArray[
     if node.op in CONVOLUTIONS:
         weight, bias = _folded(tensors, node)
         return {"weight": weight, "bias": bias}
-    if node.op == "scale":
+    if node.op in CONSTANTS:
         return {"weight": tensors[f"{prefix}.weight"]}
     if node.op == "gem":
         power = tensors[f"{prefix}.power"].astype(np.float32)

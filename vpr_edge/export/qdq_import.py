@@ -19,6 +19,7 @@ from vpr_edge.export.qdq_graph import Constant, Operation, QdqGraph, Tensor, not
 from vpr_edge.tflite.read import METADATA_KEY
 
 MATRIX_PRODUCT = "MatrixProduct"
+PERMUTE = "Permute"
 # Orders of axes that make of a map [1, C, 1, W] the matrix [W, C], and whether it is transposed.
 MATRIX_FROM_MAP: dict[tuple[int, ...], bool] = {(0, 2, 3, 1): False, (0, 2, 1, 3): True}
 MAP_FROM_MATRIX = (0, 3, 1, 2)
@@ -106,6 +107,16 @@ class _Reader:
                 self._dequantize(node)
             elif node.op_type == "Transpose" and self._beside_product(node):
                 self._transpose(node)
+            elif (
+                node.op_type == "Transpose"
+                and node.input[0] in self.dequantized
+                and isinstance(self.dequantized[node.input[0]], Constant)
+            ):
+                self._turn(node)
+            elif node.op_type == "Transpose" and self._is_reshape(node.input[0]):
+                self._permute(node)
+            elif node.op_type == "Reshape" and self._is_permuted(node.input[0]):
+                self._regroup(node)
             elif node.op_type == "MatMul" and any(name in self.moved for name in node.input):
                 self._matrix_product(node)
             else:
@@ -292,6 +303,44 @@ class _Reader:
             self._compute(node)
         else:
             self.moved[result] = tensor, order
+
+    def _turn(self, node: onnx.NodeProto) -> None:
+        """Weights whose axes are in another order: of a ConvTranspose, for one."""
+        constant = self.dequantized[node.input[0]]
+        assert isinstance(constant, Constant)
+        order = tuple(next(a.ints for a in node.attribute if a.name == "perm"))
+        values = constant.values.transpose(order)
+        self.dequantized[node.output[0]] = replace(
+            constant, shape=values.shape, values=values, axis=order.index(constant.axis)
+        )
+
+    def _is_reshape(self, name: str) -> bool:
+        before = self.pending.get(name)
+        return before is not None and before.kind == "Reshape" and self.uses[name] == 1
+
+    def _is_permuted(self, name: str) -> bool:
+        before = self.pending.get(name)
+        return before is not None and before.kind == PERMUTE and self.uses[name] == 1
+
+    def _permute(self, node: onnx.NodeProto) -> None:
+        """A Transpose behind a Reshape: the elements of a map in another order."""
+        apart = self.pending[node.input[0]].output.shape
+        order = tuple(next(a.ints for a in node.attribute if a.name == "perm"))
+        self.pending[node.output[0]] = replace(
+            self.pending[node.input[0]],
+            kind=PERMUTE,
+            output=replace(
+                self.pending[node.input[0]].output,
+                name=node.output[0],
+                shape=self._shape(node.output[0]),
+            ),
+            attributes={"split": apart, "order": order},
+        )
+
+    def _regroup(self, node: onnx.NodeProto) -> None:
+        before, result = self.pending[node.input[0]], node.output[0]
+        output = replace(before.output, name=result, shape=self._shape(result))
+        self.pending[result] = replace(before, output=output)
 
     def _matrix_product(self, node: onnx.NodeProto) -> None:
         result = node.output[0]

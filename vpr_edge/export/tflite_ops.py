@@ -4,7 +4,7 @@ Operator versions are those TensorFlow's `op_version.cc` gives int8 signatures; 
 parameters are those of the TFLite int8 quantisation specification.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError
 from vpr_edge.export.qdq_graph import Constant, Operation, Tensor, uncovered
-from vpr_edge.export.qdq_import import MATRIX_PRODUCT
+from vpr_edge.export.qdq_import import MATRIX_PRODUCT, PERMUTE
 from vpr_edge.export.tflite_layout import FULLY_CONNECTED, RESHAPES
 from vpr_edge.export.tflite_weights import weights_and_bias
-from vpr_edge.export.tflite_window import ACTIVATIONS, convolution, pool
+from vpr_edge.export.tflite_window import ACTIVATIONS, convolution, pool, transpose_convolution
 from vpr_edge.export.tflite_write import TfliteWriter, nhwc
 
+# Of TFLM's TRANSPOSE.
+MOST_AXES = 5
 NHWC_AXIS = {4: (0, 3, 1, 2), 2: (0, 1)}
 
 
@@ -276,6 +278,109 @@ def _hard_swish(writer: TfliteWriter, op: Operation) -> None:
     writer.operator("HARD_SWISH", 1, inputs, output, schema.HardSwishOptionsT())
 
 
+def _leaky_relu(writer: TfliteWriter, op: Operation) -> None:
+    inputs = [writer.activation(op.activations()[0])]
+    options = schema.LeakyReluOptionsT(alpha=op.attributes.get("alpha", 0.01))
+    writer.operator("LEAKY_RELU", 2, inputs, writer.activation(op.output), options)
+
+
+def _prelu(writer: TfliteWriter, op: Operation) -> None:
+    slopes = op.inputs[1]
+    if not isinstance(slopes, Constant) or slopes.scale.size != 1 or slopes.values.dtype != np.int8:
+        raise uncovered(op, "its slopes are not int8 constants with one scale")
+    values = slopes.values.reshape(-1, *((1, 1) if len(op.output.shape) == 4 else ()))
+    if values.size not in (1, op.output.shape[1]):
+        raise uncovered(op, "it has another number of slopes than channels")
+    # TFLite has no batch here: [1, 1, C].
+    ordered = np.ascontiguousarray(values.transpose(1, 2, 0) if values.ndim == 3 else values)
+    inputs = [
+        writer.activation(op.activations()[0]),
+        writer.constant(f"{op.output.name}/slopes", ordered, slopes),
+    ]
+    writer.operator("PRELU", 1, inputs, writer.activation(op.output))
+
+
+def _pad(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    pads = op.constants.get(1)
+    value = op.constants.get(2)
+    if op.attributes.get("mode", "constant") != "constant" or pads is None or 3 in op.constants:
+        raise uncovered(op, "only a constant padding of all axes is")
+    if value is not None and value.size and float(value.flat[0]) != 0:
+        raise uncovered(op, "it pads with another value than 0")
+    rank = len(output.shape)
+    amounts = np.array(pads, np.int32).reshape(2, rank).T
+    order = [0, *range(2, rank), 1] if rank == 4 else list(range(rank))
+    name = f"{op.output.name}/amounts"
+    inputs = [
+        writer.activation(op.activations()[0]),
+        writer.constant(name, np.ascontiguousarray(amounts[order])),
+    ]
+    writer.operator("PAD", 2, inputs, writer.activation(output), schema.PadOptionsT())
+
+
+def _permute(writer: TfliteWriter, op: Operation, output: Tensor) -> None:
+    """Elements in another order: RESHAPE, TRANSPOSE, RESHAPE of the map as it lies in memory."""
+    x = op.activations()[0]
+    split, order = op.attributes["split"], op.attributes["order"]
+    if split[0] != 1 or order[0] != 0 or len(x.shape) != 4:
+        raise uncovered(op, "it moves the batch")
+    groups = _axis_groups(split[1:], x.shape[1:])
+    after = _axis_groups([split[axis] for axis in order[1:]], output.shape[1:])
+    if groups is None or after is None:
+        raise uncovered(op, f"its pieces {split} do not make up whole channels, rows and columns")
+    # Both maps lie in memory by rows, columns and channels.
+    before_axes = [axis for group in (groups[1], groups[2], groups[0]) for axis in group]
+    wanted = [order[1 + axis] - 1 for group in (after[1], after[2], after[0]) for axis in group]
+    kept = [axis for axis in before_axes if split[1 + axis] != 1]
+    perm = np.array([kept.index(axis) for axis in wanted if split[1 + axis] != 1], np.int32)
+    sizes = np.array([split[1 + axis] for axis in kept], np.int32)
+    name = op.output.name
+    if len(sizes) > MOST_AXES:
+        raise uncovered(op, f"it takes a map apart into {len(sizes)} axes, more than {MOST_AXES}")
+    apart = replace(x, name=f"{name}/apart", shape=tuple(sizes.tolist()))
+    moved = replace(x, name=f"{name}/moved", shape=tuple(sizes[perm].tolist()))
+    writer.operator(
+        "RESHAPE",
+        1,
+        [writer.activation(x), writer.constant(f"{name}/split", sizes)],
+        writer.declared(apart),
+        schema.ReshapeOptionsT(newShape=sizes),
+    )
+    source = len(writer.tensors) - 1
+    result = writer.declared(moved)
+    writer.operator(
+        "TRANSPOSE",
+        2,
+        [source, writer.constant(f"{name}/order", perm)],
+        result,
+        schema.TransposeOptionsT(),
+    )
+    shape = np.array(nhwc(output.shape), np.int32)
+    writer.operator(
+        "RESHAPE",
+        1,
+        [result, writer.constant(f"{name}/shape", shape)],
+        writer.activation(output),
+        schema.ReshapeOptionsT(newShape=shape),
+    )
+
+
+def _axis_groups(sizes: Sequence[int], shape: Sequence[int]) -> list[list[int]] | None:
+    """Which of the pieces make up each axis, in order; None where they do not fit."""
+    groups: list[list[int]] = []
+    axis = 0
+    for size in shape:
+        group: list[int] = []
+        while prod(sizes[a] for a in group) < size and axis < len(sizes):
+            group.append(axis)
+            axis += 1
+        if prod(sizes[a] for a in group) != size:
+            return None
+        groups.append(group)
+    groups[-1] += range(axis, len(sizes))
+    return groups
+
+
 def _fully_connected(writer: TfliteWriter, op: Operation) -> None:
     attributes = op.attributes
     if (
@@ -313,11 +418,15 @@ _EMITTERS: dict[str, Callable[[TfliteWriter, Operation], None]] = {
     MATRIX_PRODUCT: _matrix_product,
     "Relu": _relu,
     "HardSwish": _hard_swish,
+    "LeakyRelu": _leaky_relu,
+    "PRelu": _prelu,
+    "ConvTranspose": transpose_convolution,
     "Sigmoid": _fixed("LOGISTIC", 1 / 256, -128, None, channels=False),
     "Tanh": _fixed("TANH", 1 / 128, 0, None, channels=False),
     "Softmax": _fixed("SOFTMAX", 1 / 256, -128, lambda: schema.SoftmaxOptionsT(beta=1.0), True),
     "LpNormalization": _fixed("L2_NORMALIZATION", 1 / 128, 0, schema.L2NormOptionsT, True),
     "Requantize": _requantize,
+    "Identity": _requantize,
     **dict.fromkeys(FULLY_CONNECTED, _fully_connected),
 }
 _PASS_THROUGH: dict[str, Callable[[TfliteWriter, Operation, Tensor], None]] = {
@@ -325,9 +434,11 @@ _PASS_THROUGH: dict[str, Callable[[TfliteWriter, Operation, Tensor], None]] = {
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,
     "Slice": _slice,
+    "Pad": _pad,
+    PERMUTE: _permute,
     "AveragePool": pool,
     "MaxPool": pool,
     "Relu6": _relu6,
     **dict.fromkeys(RESHAPES, _reshape),
 }
-COVERED = {"Clip", *_EMITTERS, *_PASS_THROUGH} - {"Requantize", "Relu6", MATRIX_PRODUCT}
+COVERED = {"Clip", *_EMITTERS, *_PASS_THROUGH} - {"Requantize", "Relu6", MATRIX_PRODUCT, PERMUTE}

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from vpr_edge.export.qdq_graph import Operation, Tensor, uncovered
 from vpr_edge.export.tflite_weights import weights_and_bias
-from vpr_edge.export.tflite_write import TfliteWriter
+from vpr_edge.export.tflite_write import TfliteWriter, nhwc
 
 ACTIVATIONS = {
     "none": schema.ActivationFunctionType.NONE,
@@ -134,10 +134,10 @@ def convolution(writer: TfliteWriter, op: Operation) -> None:
     weights, bias = weights_and_bias(op)
     window = window_of(op, weights.shape[2:])
     group, channels = op.attributes.get("group", 1), op.activations()[0].shape[1]
-    if group not in (1, channels):
-        raise uncovered(op, f"its {group} groups are neither one nor one for each input channel")
+    if channels % group or weights.shape[0] % group:
+        raise uncovered(op, f"its {group} groups do not divide its channels")
     x, padding = _padded(writer, op, window)
-    depthwise = group > 1
+    depthwise = group > 1 and group == channels
     options = (schema.DepthwiseConv2DOptionsT if depthwise else schema.Conv2DOptionsT)(
         padding=padding,
         strideH=window.strides[0],
@@ -159,6 +159,35 @@ def convolution(writer: TfliteWriter, op: Operation) -> None:
     ]
     code = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
     writer.operator(code, 3, inputs, writer.activation(op.output), options)
+
+
+def transpose_convolution(writer: TfliteWriter, op: Operation) -> None:
+    """ConvTranspose without padding to TRANSPOSE_CONV."""
+    weights, bias = weights_and_bias(op, output_axis=1)
+    attributes, x = op.attributes, op.activations()[0]
+    strides = tuple(attributes.get("strides", (1, 1)))
+    plain = (
+        not any(attributes.get("pads", ())) and not any(attributes.get("output_padding", ())),
+        set(attributes.get("dilations", (1, 1))) == {1},
+        attributes.get("group", 1) == 1,
+        attributes.get("auto_pad", "NOTSET") in ("NOTSET", "VALID"),
+        len(x.shape) == 4 and op.activation == "none",
+    )
+    if not all(plain):
+        raise uncovered(op, "it has padding, groups, a dilation or a fused activation")
+    name = op.output.name
+    # IOHW to OHWI.
+    values = np.ascontiguousarray(weights.values.transpose(1, 2, 3, 0))
+    inputs = [
+        writer.constant(f"{name}/shape", np.array(nhwc(op.output.shape), np.int32)),
+        writer.constant(f"{name}/weights", values, weights, axis=0),
+        writer.activation(x),
+        writer.constant(f"{name}/bias", bias.values, bias),
+    ]
+    options = schema.TransposeConvOptionsT(
+        padding=schema.Padding.VALID, strideH=strides[0], strideW=strides[1]
+    )
+    writer.operator("TRANSPOSE_CONV", 3, inputs, writer.activation(op.output), options)
 
 
 def pool(writer: TfliteWriter, op: Operation, output: Tensor) -> None:

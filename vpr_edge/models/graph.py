@@ -8,13 +8,17 @@ here needs torch.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
 
-CONVOLUTIONS = ("conv", "depthwise")
+# With weights for each output channel, and a bias.
+CONVOLUTIONS = ("conv", "depthwise", "transpose_conv")
+# With one scale for all of their constants: a factor of each element, a slope of each channel.
+CONSTANTS = ("scale", "prelu")
 # Operations with parameters of their own; "gem" has one only in float.
-LEARNED = (*CONVOLUTIONS, "scale", "gem")
+LEARNED = (*CONVOLUTIONS, *CONSTANTS, "gem")
 # Operations that move or average int8 values without rescaling them: in TFLite their output has
 # the quantisation parameters of their inputs.
 SAME_PARAMETERS = (
@@ -23,22 +27,29 @@ SAME_PARAMETERS = (
     "depth_to_space",
     "space_to_depth",
     "reshape",
+    "resize_bilinear",
     "crop",
+    "pad",
+    "permute",
     "average_pool",
     "max_pool",
 )
+# Functions of single elements, tables of 256 values in int8.
+FUNCTIONS = ("logistic", "tanh", "hard_swish", "leaky_relu", "relu", "requantize")
 OPERATIONS = frozenset(
     (
         "input",
         *LEARNED,
         *SAME_PARAMETERS,
-        *("add", "mul", "mean", "sum", "softmax", "logistic", "l2_normalize", "matmul"),
+        *FUNCTIONS,
+        *("add", "sub", "mul", "mean", "sum", "softmax", "l2_normalize", "matmul"),
     )
 )
 # (scale, zero point) that the TFLite int8 specification fixes for the outputs of these.
 FIXED_PARAMETERS = {
     "softmax": (1 / 256, -128),
     "logistic": (1 / 256, -128),
+    "tanh": (1 / 128, 0),
     "l2_normalize": (1 / 128, 0),
 }
 
@@ -52,23 +63,34 @@ class Node:
 
     Attributes:
         name: unique; also the name of the output tensor in ONNX and TFLite.
-        op: "input", "conv", "depthwise", "add", "mul", "concat", "resize_nearest",
-            "depth_to_space" and "space_to_depth" (depth-column-row order, as TFLite),
-            "average_pool", "max_pool" (both without padding), "mean" and "sum" (over rows and
-            columns), "softmax" and "l2_normalize" (over channels), "logistic", "reshape" (where
-            the order of elements is the same with channels first and last), "crop" (to the first
-            channels, rows and columns), "matmul" (of two maps of one row as matrices), "scale"
-            (times learned constants) or "gem" (generalised mean with a learned power, float only:
-            int8 has "mul", "mul" and "mean" in its place).
+        op: "input", "conv", "depthwise", "transpose_conv" (without padding), "add", "sub" and "mul"
+            (of equal shapes, or broadcast), "concat", "resize_nearest", "resize_bilinear" (pixels'
+            centres at halves), "depth_to_space" and "space_to_depth" (depth-column-row order, as
+            TFLite), "average_pool" (padding is left out of the mean, and must be SAME),
+            "max_pool", "mean" and "sum" (over rows and columns), "softmax" and "l2_normalize"
+            (over channels), those of `FUNCTIONS` ("requantize" is the identity), "reshape" (where
+            the order of elements is the same with channels first and last), "permute" (elements
+            in another order), "crop" (to some channels, rows and columns), "pad" (with zeros),
+            "matmul" (of two maps of one row as matrices), "scale" (times learned constants),
+            "prelu" or "gem" (generalised mean with a learned power, float only: int8 has "mul",
+            "mul" and "mean" in its place).
         inputs: names of the input nodes.
         shape: (channels, rows, columns) of the output.
-        kernel, stride: (rows, columns) for convolutions and pools; padding of convolutions is SAME
-            as TFLite defines it.
+        kernel, stride, dilation: (rows, columns) for convolutions and pools.
+        pads: rows and columns of zeros (for "max_pool" of the least value) around the input: (top,
+            left, bottom, right). None is TFLite's SAME for convolutions, and none for others.
+        groups: of the channels of "conv".
         activation: "none", "relu" or "relu6", fused.
         norm: what follows a float convolution, and is folded into it when quantised: "batch"
             (BatchNorm), "affine" (a learned scale and shift for each channel) or "none" (a bias).
         block: block size of depth_to_space and space_to_depth.
         transposed: for matmul, whether either matrix is transposed.
+        begin: for crop, the first channel, row and column.
+        limits: what values are clipped to, after the activation; in int8 that is the range of the
+            output's parameters. It holds 0.
+        slope: of leaky_relu, below zero.
+        split, order: of permute: [channels, rows, columns] is seen as an array of sizes `split`,
+            whose axes are taken in `order` and make up the output's shape.
     """
 
     name: str
@@ -81,6 +103,14 @@ class Node:
     norm: str = "none"
     block: int = 1
     transposed: tuple[bool, bool] = (False, False)
+    dilation: Pair = (1, 1)
+    pads: tuple[int, int, int, int] | None = None
+    groups: int = 1
+    begin: Shape = (0, 0, 0)
+    limits: tuple[float, float] | None = None
+    slope: float = 0.0
+    split: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
 
     @property
     def batch_norm(self) -> bool:
@@ -119,7 +149,7 @@ class Graph:
 
     def weighted(self) -> Iterator[Node]:
         """The nodes with weights: convolutions and learned constants."""
-        return (node for node in self.nodes if node.op in (*CONVOLUTIONS, "scale"))
+        return (node for node in self.nodes if node.op in (*CONVOLUTIONS, *CONSTANTS))
 
     def only(self, outputs: tuple[str, ...]) -> "Graph":
         """The part of the network that these outputs need."""
@@ -138,8 +168,18 @@ class Graph:
         """
         if node.op == "scale":
             return (1, *node.shape)
-        inputs = 1 if node.op == "depthwise" else self[node.inputs[0]].shape[0]
+        if node.op == "prelu":
+            return (1, node.shape[0], 1, 1)
+        inputs = 1 if node.op == "depthwise" else self[node.inputs[0]].shape[0] // node.groups
         return (node.shape[0], inputs, *node.kernel)
+
+    def padding(self, node: Node) -> tuple[int, int, int, int]:
+        """What a convolution or a pool has around its input: top, left, bottom, right."""
+        if node.pads is not None:
+            return node.pads
+        if node.op not in ("conv", "depthwise"):
+            return (0, 0, 0, 0)
+        return same_pads(self[node.inputs[0]].shape[1:], node)
 
     def parameters(self) -> int:
         """Weights and biases of the deployed network (BatchNorm folded)."""
@@ -152,7 +192,13 @@ class Graph:
         Padding is counted as work.
         """
         convolutions = sum(
-            prod(self.weight_shape(n)[1:]) * prod(n.shape) for n in self.convolutions()
+            prod(self.weight_shape(n)[1:])
+            * (
+                n.shape[0] * prod(self[n.inputs[0]].shape[1:])
+                if n.op == "transpose_conv"
+                else prod(n.shape)
+            )
+            for n in self.convolutions()
         )
         products = 0
         for node in self.nodes:
@@ -176,6 +222,15 @@ def same_padding(size: int, kernel: int, stride: int) -> Pair:
     """(before, after) padding of one axis under TFLite's SAME: the odd one goes after."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
+
+
+def same_pads(size: Pair, node: Node) -> tuple[int, int, int, int]:
+    """TFLite's SAME of a window over rows and columns of this size."""
+    rows, columns = (
+        same_padding(s, (k - 1) * d + 1, stride)
+        for s, k, d, stride in zip(size, node.kernel, node.dilation, node.stride, strict=True)
+    )
+    return rows[0], columns[0], rows[1], columns[1]
 
 
 class GraphBuilder:
@@ -314,6 +369,10 @@ class GraphBuilder:
         columns = b.shape[2] if transposed[1] else b.shape[0]
         node = Node(name, "matmul", (a.name, b.name), (columns, 1, rows), transposed=transposed)
         return self._append(node)
+
+    def node(self, name: str, op: str, inputs: tuple[Node, ...], shape: Shape, **more: Any) -> Node:
+        """Any operation, with the fields of `Node` that it needs."""
+        return self._append(Node(name, op, tuple(node.name for node in inputs), shape, **more))
 
     def finish(self, outputs: tuple[str, ...]) -> Graph:
         """The finished graph, without nodes that no output needs."""

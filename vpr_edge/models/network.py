@@ -6,24 +6,48 @@ from torch.nn import functional
 
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint
-from vpr_edge.models.graph import LEARNED, Graph, Node, same_padding
+from vpr_edge.models.graph import CONSTANTS, LEARNED, Graph, Node, same_pads
 
 # Below this a power's derivative explodes.
 GEM_LEAST = 1e-4
+# Less than any value of a map, for the padding of a max pool; exact in float16 too.
+LOWEST = -65504.0
 
 
-def pad_same(x: Tensor, node: Node) -> Tensor:
-    """Zero-pad [N, C, H, W] as TFLite's SAME does for this convolution (odd row at the bottom)."""
-    top, bottom = same_padding(x.shape[2], node.kernel[0], node.stride[0])
-    left, right = same_padding(x.shape[3], node.kernel[1], node.stride[1])
-    return functional.pad(x, (left, right, top, bottom)) if top + bottom + left + right else x
+def padded(x: Tensor, node: Node, fill: float = 0.0) -> Tensor:
+    """[N, C, H, W] with a node's padding; convolutions by default with TFLite's SAME."""
+    pads = node.pads
+    if pads is None and node.op in ("conv", "depthwise"):
+        pads = same_pads((x.shape[2], x.shape[3]), node)
+    if pads is None or not any(pads):
+        return x
+    top, left, bottom, right = pads
+    return functional.pad(x, (left, right, top, bottom), value=fill)
 
 
-def activate(x: Tensor, activation: str) -> Tensor:
-    """The fused activation of a node."""
-    if activation == "relu":
-        return functional.relu(x)
-    return functional.hardtanh(x, 0.0, 6.0) if activation == "relu6" else x
+def convolve(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The sums of a convolution of any kind.
+
+    Args:
+        node: the convolution.
+        x: [N, C, H, W].
+        weight: [O, I, kh, kw], I the inputs of a group.
+        bias: [O].
+    """
+    if node.op == "transpose_conv":
+        return functional.conv_transpose2d(x, weight.transpose(0, 1), bias, node.stride)
+    groups = x.shape[1] if node.op == "depthwise" else node.groups
+    x = padded(x, node)
+    return functional.conv2d(x, weight, bias, node.stride, 0, node.dilation, groups)
+
+
+def activate(x: Tensor, node: Node) -> Tensor:
+    """The fused activation of a node, and its limits."""
+    if node.activation == "relu":
+        x = functional.relu(x)
+    elif node.activation == "relu6":
+        x = functional.hardtanh(x, 0.0, 6.0)
+    return x if node.limits is None else x.clamp(*node.limits)
 
 
 def rearrange(node: Node, *inputs: Tensor) -> Tensor:
@@ -35,9 +59,11 @@ def rearrange(node: Node, *inputs: Tensor) -> Tensor:
     x = inputs[0]
     match node.op:
         case "add":
-            return activate(x + inputs[1], node.activation)
+            return activate(x + inputs[1], node)
+        case "sub":
+            return activate(x - inputs[1], node)
         case "mul":
-            return x * inputs[1]
+            return activate(x * inputs[1], node)
         case "concat":
             return torch.cat(inputs, dim=1)
         case "resize_nearest":
@@ -52,9 +78,16 @@ def rearrange(node: Node, *inputs: Tensor) -> Tensor:
             b = node.block
             x = x.reshape(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4)
             return x.reshape(n, b * b * c, h // b, w // b)
+        case "resize_bilinear":
+            return functional.interpolate(x, size=node.shape[1:], mode="bilinear")
         case "crop":
-            channels, rows, columns = node.shape
-            return x[:, :channels, :rows, :columns]
+            part = (slice(b, b + size) for b, size in zip(node.begin, node.shape, strict=True))
+            return x[:, *part]
+        case "pad":
+            return padded(x, node)
+        case "permute":
+            axes = (0, *(axis + 1 for axis in node.order))
+            return x.reshape(len(x), *node.split).permute(axes).reshape(len(x), *node.shape)
         case "reshape":
             return x.reshape(len(x), *node.shape)
         case "matmul":
@@ -67,17 +100,33 @@ def rearrange(node: Node, *inputs: Tensor) -> Tensor:
             return x.softmax(dim=1)
         case "logistic":
             return torch.sigmoid(x)
+        case "tanh":
+            return torch.tanh(x)
+        case "hard_swish":
+            return functional.hardswish(x)
+        case "leaky_relu":
+            return functional.leaky_relu(x, node.slope)
+        case "relu" | "requantize":
+            return activate(functional.relu(x) if node.op == "relu" else x, node)
         case "l2_normalize":
             return functional.normalize(x, dim=1)
         case "average_pool":
-            return functional.avg_pool2d(x, node.kernel, node.stride)
+            if node.pads is None or not any(node.pads):
+                return functional.avg_pool2d(x, node.kernel, node.stride)
+            inside = window_sums(torch.ones_like(x[:1, :1]), node)
+            return window_sums(x, node) / inside
         case "max_pool":
-            return functional.max_pool2d(x, node.kernel, node.stride)
+            return functional.max_pool2d(padded(x, node, LOWEST), node.kernel, node.stride)
         case "mean":
             return x.mean(dim=(2, 3), keepdim=True)
         case "sum":
             return x.sum(dim=(2, 3), keepdim=True)
     raise ValueError(f"unknown operation {node.op!r}")
+
+
+def window_sums(x: Tensor, node: Node) -> Tensor:
+    """What an average pool divides: the sums over its windows, padding counting as zero."""
+    return functional.avg_pool2d(padded(x, node), node.kernel, node.stride, divisor_override=1)
 
 
 def as_matrices(x: Tensor) -> Tensor:
@@ -105,7 +154,6 @@ class Convolution(nn.Module):
         super().__init__()
         self.node = node
         shape = graph.weight_shape(node)
-        self.groups = node.shape[0] if node.op == "depthwise" else 1
         self.weight = nn.Parameter(torch.empty(shape))
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
         if node.op == "depthwise":
@@ -125,10 +173,8 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] to [N, channels, ceil(H / stride), ceil(W / stride)]."""
-        x = functional.conv2d(
-            pad_same(x, self.node), self.weight, self.bias, self.node.stride, groups=self.groups
-        )
-        return activate(x if self.norm is None else self.norm(x), self.node.activation)
+        x = convolve(self.node, x, self.weight, self.bias)
+        return activate(x if self.norm is None else self.norm(x), self.node)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights and bias with the norm folded in (BatchNorm by its running statistics)."""
@@ -145,15 +191,21 @@ class Convolution(nn.Module):
 
 
 class Constants(nn.Module):
-    """A "scale" node: the input [N, 1, H, W] times learned constants [1, C, H, W]."""
+    """A "scale" node: the input [N, 1, H, W] times learned constants [1, C, H, W]; a "prelu"."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
         super().__init__()
+        self.node = node
         self.weight = nn.Parameter(torch.randn(graph.weight_shape(node)) / node.shape[0] ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, 1, H, W] to [N, C, H, W]."""
-        return x * self.weight
+        """[N, 1, H, W] to [N, C, H, W]; a "prelu" keeps the shape."""
+        return by_constants(self.node, x, self.weight)
+
+
+def by_constants(node: Node, x: Tensor, weight: Tensor) -> Tensor:
+    """A "scale" or a "prelu" node."""
+    return torch.where(x >= 0, x, x * weight) if node.op == "prelu" else x * weight
 
 
 class Gem(nn.Module):
@@ -227,4 +279,4 @@ class Network(nn.Module):
 def _layer(graph: Graph, node: Node) -> nn.Module:
     if node.op == "gem":
         return Gem()
-    return Constants(graph, node) if node.op == "scale" else Convolution(graph, node)
+    return Constants(graph, node) if node.op in CONSTANTS else Convolution(graph, node)

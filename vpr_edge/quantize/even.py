@@ -49,7 +49,12 @@ def _depthwise_readers(graph: Graph, node: Node) -> list[Node]:
     """Who reads a node, if all of these can take a factor back; else nobody."""
     readers = [reader for reader in graph.nodes if node.name in reader.inputs]
     fits = node.activation in ("none", "relu") and node.name not in graph.outputs
-    return readers if fits and all(reader.op == "depthwise" for reader in readers) else []
+    return (
+        readers
+        if fits
+        and all(reader.op == "depthwise" and reader.shape[0] == node.shape[0] for reader in readers)
+        else []
+    )
 
 
 def _gains(norm: nn.BatchNorm2d, activation: str) -> Tensor:

@@ -13,18 +13,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vpr_edge.arithmetic.affine import SMALLEST_SCALE, Affine
+from vpr_edge.arithmetic.affine import SMALLEST_SCALE, Affine, affine_from_range
 from vpr_edge.models.config import NetworkConfig
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Graph, Node
-from vpr_edge.models.network import Constants, Convolution, Network, activate, rearrange
-from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.models.network import (
+    Constants,
+    Convolution,
+    Network,
+    activate,
+    by_constants,
+    rearrange,
+)
+from vpr_edge.models.network import convolve as convolve_float
+from vpr_edge.preprocessing import IMAGE, Preprocessing
 from vpr_edge.quantize.even import even_channels
 from vpr_edge.quantize.gem import find_gem, with_cubes
+from vpr_edge.quantize.integer import centered_range
 from vpr_edge.quantize.model import Int8Layer, Int8Model
-from vpr_edge.quantize.passes import QuantizedWeights, compute, convolve_float
-from vpr_edge.quantize.straight_through import round_through, scale_gradient
+from vpr_edge.quantize.passes import QuantizedWeights, compute
+from vpr_edge.quantize.straight_through import round_clamp, round_through, scale_gradient
 
-IMAGE = Affine(np.float32(1.0 / 255.0), -128)
 WEIGHT_MAX = 127
 # A bias that dwarfs its weights coarsens their scale, so that it and every sum stay exact in
 # float32; the output then still resolves 2**22 / 255 steps of the bias.
@@ -153,6 +161,7 @@ class FakeQuantNetwork(nn.Module):
     Args:
         network: the float network; its BatchNorm statistics are folded into the weights.
         symmetric: whether every zero point but the image's is 0, as TensorRT demands.
+        image: int8 parameters of the input, `Preprocessing.affine`; None where they are learned.
 
     Attributes:
         integer_exact: whether forward values are TFLM's integers, dequantised; gradients are
@@ -166,9 +175,12 @@ class FakeQuantNetwork(nn.Module):
 
     place_gain: Tensor
 
-    def __init__(self, network: Network, symmetric: bool = False) -> None:
+    def __init__(
+        self, network: Network, symmetric: bool = False, image: Affine | None = IMAGE
+    ) -> None:
         super().__init__()
         network = even_channels(network)
+        self.image = image
         self.graph, self.symmetric = with_cubes(network.graph), symmetric
         self.integer_exact = False
         self.groups = self.graph.parameter_groups()
@@ -182,12 +194,12 @@ class FakeQuantNetwork(nn.Module):
             )
         self.gem = find_gem(self.graph)
         self.register_buffer("place_gain", torch.ones(self.gem.output.shape[0] if self.gem else 0))
-        self.fixed = fixed_groups(self.graph, self.groups, symmetric)
+        self.fixed = fixed_groups(self.graph, self.groups, symmetric, image)
         self.quantizers = nn.ModuleDict()
         for group in dict.fromkeys(self.groups.values()):
             nodes = producers(self.graph, self.groups, group)
             if group not in self.fixed:
-                rectified = not symmetric and all(node.activation != "none" for node in nodes)
+                rectified = not symmetric and all(_is_rectified(node) for node in nodes)
                 elements = max(math.prod(node.shape) for node in nodes)
                 self.quantizers[group] = ActivationQuantizer(elements, rectified)
 
@@ -202,8 +214,9 @@ class FakeQuantNetwork(nn.Module):
             Dequantised tensors [N, C, h, w] by node name, in the float network's units.
         """
         scales, affines = self.scales(), self.affines()
-        pixels = (image / float(IMAGE.scale)).round_().clamp_(0, 255)
-        values = {self.graph.input.name: pixels}
+        source = self.graph.input.name
+        limits = centered_range("none", affines[source])
+        values = {source: round_clamp(image / scales[source], *limits)}
         for node in self.graph.nodes[1:]:
             values[node.name] = compute(
                 node,
@@ -230,9 +243,9 @@ class FakeQuantNetwork(nn.Module):
             if node.op in CONVOLUTIONS:
                 layer = cast(FakeQuantConvolution, self.layers[node.name])
                 y = convolve_float(node, inputs[0], layer.weight, layer.bias)
-                values[node.name] = activate(y, node.activation)
+                values[node.name] = activate(y, node)
             elif node.name in self.layers:
-                values[node.name] = inputs[0] * self.layer(node.name).weight
+                values[node.name] = by_constants(node, inputs[0], self.layer(node.name).weight)
             else:
                 values[node.name] = rearrange(node, *inputs)
         return values
@@ -265,13 +278,26 @@ def producers(graph: Graph, groups: dict[str, str], group: str) -> list[Node]:
     return [n for n in graph.nodes if groups[n.name] == group and n.op not in SAME_PARAMETERS]
 
 
-def fixed_groups(graph: Graph, groups: dict[str, str], symmetric: bool) -> dict[str, Affine]:
-    """The groups whose parameters are not learned: the image's, and those that TFLite fixes.
+def _is_rectified(node: Node) -> bool:
+    return node.activation != "none" or node.op == "relu"
+
+
+def fixed_groups(
+    graph: Graph, groups: dict[str, str], symmetric: bool, image: Affine | None
+) -> dict[str, Affine]:
+    """The groups whose parameters are not learned.
+
+    These are the image's, those that TFLite fixes, and those that clip values to limits.
 
     Raises:
         ValueError: a graph joins a map of fixed parameters with one of others.
     """
-    fixed = {graph.input.name: IMAGE}
+    fixed = {groups[graph.input.name]: image} if image else {}
+    for node in graph.nodes:
+        if node.limits is not None:
+            if len(producers(graph, groups, groups[node.name])) != 1:
+                raise ValueError(f"{node.name} clips by its int8 parameters, and shares them")
+            fixed[groups[node.name]] = affine_from_range(*node.limits)
     # A symmetric network is not for TFLite, whose fixed zero points TensorRT does not take.
     for node in () if symmetric else graph.nodes:
         if node.op in FIXED_PARAMETERS:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from vpr_edge.arithmetic.affine import Affine
+from vpr_edge.arithmetic.activations import hard_swish_table, leaky_relu_table
+from vpr_edge.arithmetic.affine import INT8_MIN, Affine
 from vpr_edge.arithmetic.integers import (
     Multiplier,
     Rounding,
@@ -27,8 +27,10 @@ from vpr_edge.arithmetic.integers import (
     quantize_multiplier,
     round_average,
 )
+from vpr_edge.arithmetic.resize import resize_bilinear
+from vpr_edge.models import network
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
-from vpr_edge.models.network import pad_same, rearrange
+from vpr_edge.models.network import rearrange
 from vpr_edge.quantize.functions import fixed_function
 from vpr_edge.quantize.model import Int8Model
 
@@ -52,10 +54,7 @@ def convolve(node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     # On other devices float32 convolutions may use TF32 or Winograd, which are not exact.
     fits = x.device.type == "cpu" and float(worst.max()) < FLOAT32_EXACT
     dtype = torch.float32 if fits else torch.float64
-    groups = node.shape[0] if node.op == "depthwise" else 1
-    return functional.conv2d(
-        pad_same(x, node).to(dtype), weight.to(dtype), bias.to(dtype), node.stride, groups=groups
-    )
+    return network.convolve(node, x.to(dtype), weight.to(dtype), bias.to(dtype))
 
 
 def requantize(
@@ -94,14 +93,26 @@ def combine(
     output = affines[node.name]
     low, high = centered_range(node.activation, output)
     if node.op in SAME_PARAMETERS:
+        if node.op == "resize_bilinear":
+            stored = (inputs[0] + output.zero_point).to(torch.int64)
+            return (resize_bilinear(stored, node.shape[1:]) - output.zero_point).to(torch.float32)
         if node.op != "average_pool":
             return rearrange(node, *inputs)
         # Averages round by the sign of the stored integer, not of the centred one.
-        count = node.kernel[0] * node.kernel[1]
-        stored = inputs[0] + output.zero_point
-        total = functional.avg_pool2d(stored, node.kernel, node.stride, divisor_override=1)
-        average = round_average(total.to(torch.int64), count).to(torch.float32)
+        stored = (inputs[0] + output.zero_point).to(torch.float64)
+        total, count = (network.window_sums(t, node) for t in (stored, torch.ones_like(stored)))
+        average = round_average(total.to(torch.int64), count.to(torch.int64)).to(torch.float32)
         return average - output.zero_point
+    if node.op in ("leaky_relu", "hard_swish"):
+        source = affines[node.inputs[0]]
+        table = (
+            hard_swish_table(source, output)
+            if node.op == "hard_swish"
+            else leaky_relu_table(node.slope, source, output)
+        )
+        results = torch.from_numpy(table.astype(np.float32)).to(inputs[0].device)
+        stored = (inputs[0] + (source.zero_point - INT8_MIN)).to(torch.int64)
+        return results[stored] - output.zero_point
     if node.op in FIXED_PARAMETERS:
         source = affines[node.inputs[0]]
         scale, zero_point = FIXED_PARAMETERS[node.op]
@@ -117,14 +128,18 @@ def combine(
         factor = matmul_multiplier(scales[0], scales[1], output.scale)
         return requantize(total, factor, low, high, rounding)
     whole = [x.to(torch.int64) for x in inputs]
-    if node.op == "add":
+    if node.op in ("add", "sub"):
         a, b = (affines[name] for name in node.inputs)
         parameters = add_parameters(a, b, output)
-        total = add(whole[0], whole[1], parameters, rounding)
+        second = whole[1] if node.op == "add" else -whole[1]
+        total = add(whole[0], second, parameters, rounding)
         return total.clamp_(low, high).to(torch.float32)
     if node.op == "mul":
         factor = output_multiplier(scales[0], scales[1], output.scale)
         return requantize(whole[0] * whole[1], factor, low, high, rounding)
+    if node.op in ("relu", "requantize"):
+        factor = quantize_multiplier(float(scales[0]) / float(output.scale))
+        return requantize(whole[0], factor, 0 if node.op == "relu" else low, high, rounding)
     if node.op == "sum":
         factor = quantize_multiplier(float(scales[0]) / float(output.scale))
         return requantize(whole[0].sum(dim=(2, 3), keepdim=True), factor, low, high, rounding)
@@ -142,6 +157,14 @@ def _fixed(node: Node, x: Tensor, source: Affine, output: Affine) -> Tensor:
     found = torch.from_numpy(fixed_function(node.op, rows, source) - output.zero_point)
     found = found.to(x.device, torch.float32).reshape(stored.shape)
     return found.permute(0, 3, 1, 2)
+
+
+def prelu(
+    x: Tensor, below: Tensor, source: Affine, output: Affine, rounding: Rounding = "double"
+) -> Tensor:
+    """x rescaled where it is not negative, else what its product with the slope gave."""
+    one = quantize_multiplier(float(source.scale) / float(output.scale))
+    return torch.where(x >= 0, requantize(x, one, *centered_range("none", output), rounding), below)
 
 
 def centered_range(activation: str, affine: Affine) -> tuple[int, int]:
@@ -197,9 +220,8 @@ class IntegerNetwork:
     def _run(
         self, images: NDArray[np.uint8], names: tuple[str, ...]
     ) -> dict[str, NDArray[np.int8]]:
-        # The image's zero point is -128: the centred value is the pixel.
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32)
-        values = {self.graph.input.name: pixels}
+        stored = self.model.preprocessing.to_int8(images)
+        values = {self.graph.input.name: self._centered(self.graph.input.name, stored)}
         for node in self.graph.nodes[1:]:
             values[node.name] = self.compute(node, [values[name] for name in node.inputs])
         return {name: self._stored(name, values[name]) for name in names}
@@ -208,9 +230,7 @@ class IntegerNetwork:
     def run_node(self, node: Node, inputs: list[NDArray[np.int8]]) -> NDArray[np.int8]:
         """One operation by itself on stored int8 inputs [N, h, w, C]."""
         centered = [
-            torch.from_numpy(value).permute(0, 3, 1, 2).to(torch.float32)
-            - self.model.activations[name].zero_point
-            for name, value in zip(node.inputs, inputs, strict=True)
+            self._centered(name, value) for name, value in zip(node.inputs, inputs, strict=True)
         ]
         return self._stored(node.name, self.compute(node, centered))
 
@@ -223,11 +243,19 @@ class IntegerNetwork:
         weight_scale = self.model.layers[node.name].weight_scale
         factor = output_multiplier(affines[node.inputs[0]].scale, weight_scale, affine.scale)
         weight, bias = self.constants[node.name]
+        limits = centered_range(node.activation, affine)
         if node.op in CONVOLUTIONS:
             total = convolve(node, inputs[0], weight, bias)
         else:
             total = inputs[0] * weight
-        return requantize(total, factor, *centered_range(node.activation, affine), self.rounding)
+        found = requantize(total, factor, *limits, self.rounding)
+        if node.op == "prelu":
+            return prelu(inputs[0], found, affines[node.inputs[0]], affine, self.rounding)
+        return found
+
+    def _centered(self, name: str, stored: NDArray[np.int8]) -> Tensor:
+        values = torch.from_numpy(stored).permute(0, 3, 1, 2).to(torch.float32)
+        return values - self.model.activations[name].zero_point
 
     def _stored(self, name: str, centered: Tensor) -> NDArray[np.int8]:
         values = (centered + self.model.activations[name].zero_point).to(torch.int8)

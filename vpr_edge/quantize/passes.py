@@ -16,7 +16,8 @@ from torch.nn import functional
 from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.arithmetic.integers import output_multiplier
 from vpr_edge.models.graph import CONVOLUTIONS, FIXED_PARAMETERS, SAME_PARAMETERS, Node
-from vpr_edge.models.network import pad_same, rearrange
+from vpr_edge.models.network import convolve as convolve_float
+from vpr_edge.models.network import rearrange
 from vpr_edge.quantize import integer
 from vpr_edge.quantize.straight_through import replace_value, round_clamp
 
@@ -57,12 +58,12 @@ def compute(
     """
     if node.op in SAME_PARAMETERS:
         y = rearrange(node, *inputs)
-        if node.op != "average_pool":
+        if node.op not in ("average_pool", "resize_bilinear"):
             return y
         # Averages of integers have many ties, so both passes round them as TFLite does.
         return y + (integer.combine(node, inputs, affines) - y).detach()
     affine = affines[node.name]
-    limits = integer.centered_range(node.activation, affine)
+    limits = integer.centered_range("relu" if node.op == "relu" else node.activation, affine)
     if weights is None:
         y = _in_steps(node, inputs, scales)
         if not exact:
@@ -75,18 +76,17 @@ def compute(
     else:
         total = inputs[0] * weights.weight
     y = (total * factor[:, None, None]).to(torch.float32)
+    if node.op == "prelu":
+        y = torch.where(inputs[0] >= 0, inputs[0] * (scales[node.inputs[0]] / scales[node.name]), y)
     if not exact:
         return round_clamp(y, *limits)
     multiplier = output_multiplier(
         affines[node.inputs[0]].scale, weights.weight_scale.cpu().numpy(), affine.scale
     )
-    return replace_value(y, integer.requantize(total, multiplier, *limits), *limits)
-
-
-def convolve_float(node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A convolution with TFLite's padding on float32 maps [N, C, H, W]."""
-    groups = node.shape[0] if node.op == "depthwise" else 1
-    return functional.conv2d(pad_same(x, node), weight, bias, node.stride, groups=groups)
+    value = integer.requantize(total, multiplier, *limits)
+    if node.op == "prelu":
+        value = integer.prelu(inputs[0], value, affines[node.inputs[0]], affine)
+    return replace_value(y, value, *limits)
 
 
 def _in_steps(node: Node, inputs: list[Tensor], scales: Mapping[str, Tensor]) -> Tensor:
@@ -98,10 +98,17 @@ def _in_steps(node: Node, inputs: list[Tensor], scales: Mapping[str, Tensor]) ->
         return functional.normalize(inputs[0], dim=1, eps=1.0) / output
     if node.op in FIXED_PARAMETERS:
         return rearrange(node, inputs[0] * factors[0]) / output
-    if node.op == "add":
-        return inputs[0] * (factors[0] / output) + inputs[1] * (factors[1] / output)
-    if node.op in ("mul", "matmul"):
+    if node.op in ("add", "sub"):
+        sign = 1 if node.op == "add" else -1
+        return inputs[0] * (factors[0] / output) + inputs[1] * (sign * factors[1] / output)
+    if node.op == "mul":
+        return inputs[0] * inputs[1] * (factors[0] * factors[1] / output)
+    if node.op == "matmul":
         return rearrange(node, *inputs) * (factors[0] * factors[1] / output)
+    if node.op in ("relu", "requantize"):
+        return inputs[0] * (factors[0] / output)
+    if node.op == "hard_swish":
+        return rearrange(node, inputs[0] * factors[0]) / output
     return rearrange(node, *inputs) * (factors[0] / output)
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from vpr_edge.arithmetic.affine import INT8_MAX, SMALLEST_SCALE, Affine, affine_from_range
 from vpr_edge.benchmarks.diagnosis.diagnosis import LARGEST_DB
 from vpr_edge.models.graph import CONVOLUTIONS, Graph, Node
-from vpr_edge.models.network import Network, activate, rearrange
+from vpr_edge.models.network import Network, activate, by_constants, rearrange
+from vpr_edge.models.network import convolve as convolve_float
 from vpr_edge.quantize.calibrate import BINS, best_affine
 from vpr_edge.quantize.even import even_channels
 from vpr_edge.quantize.fake import (
@@ -30,7 +31,6 @@ from vpr_edge.quantize.fake import (
 from vpr_edge.quantize.gem import find_gem
 from vpr_edge.quantize.integer import IntegerNetwork, centered_range
 from vpr_edge.quantize.model import Int8Model
-from vpr_edge.quantize.passes import convolve_float
 
 # How much of the unevenness of the channels equalisation takes out (SmoothQuant's alpha).
 STRENGTHS = (0.5, 1.0)
@@ -116,7 +116,7 @@ class Patient:
 
     def fake(self) -> FakeQuantNetwork:
         """The int8 network as QAT holds it: its weights in float, its scales."""
-        fake = FakeQuantNetwork(self.network, self.symmetric)
+        fake = FakeQuantNetwork(self.network, self.symmetric, self.model.preprocessing.affine())
         with torch.no_grad():
             for group in fake.quantizers:
                 fake.quantizer(group).set(self.model.activations[group])
@@ -174,10 +174,10 @@ def simulate(patient: Patient, fake: FakeQuantNetwork, wide: str = "") -> dict[s
             if node.op in CONVOLUTIONS:
                 y = convolve_float(node, inputs[0], weight, q.bias * q.weight_scale * scale)
             else:
-                y = inputs[0] * weight
+                y = by_constants(node, inputs[0], weight)
         else:
             y = rearrange(node, *inputs)
-        y = activate(y, node.activation)
+        y = activate(y, node)
         if fake.groups[node.name] == wide:
             step = float(y.abs().max()) / 32767 or 1.0
             values[node.name] = (y / step).round() * step
@@ -252,7 +252,7 @@ def equalisable(graph: Graph, node: Node) -> Node | None:
     The node is a convolution whose activation is homogeneous, and only that convolution reads it,
     through poolings and resizings at most.
     """
-    if node.op not in CONVOLUTIONS or node.activation == "relu6":
+    if node.op not in CONVOLUTIONS or node.activation == "relu6" or node.limits is not None:
         return None
     at = node
     while at.name not in graph.outputs:
@@ -261,7 +261,8 @@ def equalisable(graph: Graph, node: Node) -> Node | None:
             return None
         at = readers[0]
         if at.op in CONVOLUTIONS:
-            return at
+            whole = at.op != "depthwise" or at.shape[0] == node.shape[0]
+            return at if at.op != "transpose_conv" and at.groups == 1 and whole else None
         if at.op not in ("average_pool", "max_pool", "resize_nearest"):
             return None
     return None

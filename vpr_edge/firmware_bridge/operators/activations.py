@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from vpr_edge.arithmetic.activations import hard_swish_table
 from vpr_edge.arithmetic.fixed_point import high_mul, logistic, shift_left, shift_right, tanh
 from vpr_edge.arithmetic.integers import Multiplier, multiply, quantize_multiplier
 from vpr_edge.firmware_bridge.operators.elementwise import (
@@ -185,39 +186,10 @@ class HardSwish(Unary):
     @classmethod
     def quantized(cls, node: Node, source: Tensor, output: Tensor) -> Table:
         """See `Unary`."""
-        zero, result = node.affine(source).zero_point, node.affine(output)
-        fine_scale = source.scale[0] * np.float32(1 / 128)
-        with np.errstate(over="ignore"):
-            real = float(fine_scale / result.scale), float(fine_scale / np.float32(3 / 32768))
-        if not np.all(np.isfinite(real)):
-            raise refuse_scales(node)
-        (to_output, output_shift), (to_gate, gate_shift) = map(_short_multiplier, real)
-        if not (-15 <= output_shift <= 0 and -15 <= gate_shift <= 31):
-            raise refuse_scales(node)
-        x = (INT8 - zero).astype(np.int64) << 7
-        # The gate (x + 3) / 6, saturated to [0, 1], in 15 bits.
-        gate = _saturate(x << max(gate_shift - 1, 0))
-        gate = _high_mul_short(gate, to_gate)
-        gate = _saturate(gate << 1) if gate_shift > 0 else shift_right(gate, -gate_shift)
-        gate = (gate + (1 << 15)) >> 1
-        product = gate * _high_mul_short(x, to_output)
-        # Rounded to zero.
-        product = np.sign(product) * (np.abs(product) >> 15)
-        return table(shift_right(product, -output_shift) + result.zero_point)
-
-
-def _short_multiplier(real: float) -> tuple[int, int]:
-    """A factor as a 15-bit fraction and a left shift."""
-    factor = quantize_multiplier(real)
-    return min((int(factor.value) + (1 << 15)) >> 16, 32767), int(factor.shift)
-
-
-def _saturate(x: Values) -> Values:
-    return np.clip(x, -32768, 32767)
-
-
-def _high_mul_short(a: Values, b: int) -> Values:
-    return (a * b + (1 << 14)) >> 15
+        try:
+            return Table(hard_swish_table(node.affine(source), node.affine(output)))
+        except ValueError as error:
+            raise refuse_scales(node) from error
 
 
 class Logistic(Unary):

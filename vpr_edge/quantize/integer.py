@@ -209,18 +209,21 @@ class IntegerNetwork:
         Returns:
             int8 [N, h, w, C] by node name.
         """
+        return self.run_stored(self.model.preprocessing.to_int8(images), keep)
+
+    def run_stored(
+        self, stored: NDArray[np.int8], keep: tuple[str, ...] | None = None
+    ) -> dict[str, NDArray[np.int8]]:
+        """The same on stored integers int8 [N, H, W, C], for inputs that are no pictures."""
         names = keep or self.graph.outputs
         parts = [
-            self._run(images[start : start + IMAGES_AT_ONCE], names)
-            for start in range(0, len(images), IMAGES_AT_ONCE)
+            self._run(stored[start : start + IMAGES_AT_ONCE], names)
+            for start in range(0, len(stored), IMAGES_AT_ONCE)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     @torch.no_grad()
-    def _run(
-        self, images: NDArray[np.uint8], names: tuple[str, ...]
-    ) -> dict[str, NDArray[np.int8]]:
-        stored = self.model.preprocessing.to_int8(images)
+    def _run(self, stored: NDArray[np.int8], names: tuple[str, ...]) -> dict[str, NDArray[np.int8]]:
         values = {self.graph.input.name: self._centered(self.graph.input.name, stored)}
         for node in self.graph.nodes[1:]:
             values[node.name] = self.compute(node, [values[name] for name in node.inputs])

@@ -21,7 +21,7 @@ COMMANDS = {
     "whiten": ("whiten:whiten", "Shorten the place descriptor by PCA whitening."),
     "import": (
         "import_checkpoint:import_checkpoint",
-        "Take the weights of a .ckpt that Nano-VS-SLAM's training wrote.",
+        "Bring in a network of your own: ONNX, a torch module, or weights.",
     ),
     "quantize": ("quantize:quantize", "Turn a float checkpoint into int8."),
     "export": ("export:export", "Write ONNX, int8 TFLite, or C for a microcontroller."),

@@ -135,7 +135,7 @@ def mean_multiplier(input_scale: np.float32, output_scale: np.float32, count: in
     return Multiplier(np.asarray((value << bits) // count), np.asarray(shift - bits))
 
 
-def round_average(total: Integers, count: int) -> Integers:
+def round_average(total: Integers, count: Any) -> Integers:
     """AVERAGE_POOL's rounding of a sum of int8 values, zero points included: half away from 0."""
     half = count // 2
     up = total > 0

@@ -100,8 +100,8 @@ def combine(
             return rearrange(node, *inputs)
         # Averages round by the sign of the stored integer, not of the centred one.
         stored = (inputs[0] + output.zero_point).to(torch.float64)
-        total, count = (network.window_sums(t, node) for t in (stored, torch.ones_like(stored)))
-        average = round_average(total.to(torch.int64), count.to(torch.int64)).to(torch.float32)
+        total, inside = (network.window_sums(t, node) for t in (stored, torch.ones_like(stored)))
+        average = round_average(total.to(torch.int64), inside.to(torch.int64)).to(torch.float32)
         return average - output.zero_point
     if node.op in ("leaky_relu", "hard_swish"):
         source = affines[node.inputs[0]]

@@ -21,7 +21,7 @@ def read_float_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> onnx.M
 
     Args:
         path: the file.
-        shapes: of inputs by name, for dimensions that the file leaves open.
+        shapes: of inputs by name, for dimensions that the file leaves open; "" is the only input.
 
     Raises:
         ModelError: no ONNX, weights that are missing or not finite, several inputs, an open
@@ -63,9 +63,9 @@ def read_float_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> onnx.M
             f"{path} has {len(inputs)} inputs ({names}), and a network here has one; export it "
             "with the others as constants."
         )
-    if unknown := set(shapes) - {inputs[0].name}:
+    if unknown := set(shapes) - {inputs[0].name, ""}:
         raise ModelError(f"{path} has no input '{min(unknown)}'; its input is '{inputs[0].name}'.")
-    shape = _fixed_shape(path, inputs[0], shapes.get(inputs[0].name))
+    shape = _fixed_shape(path, inputs[0], shapes.get(inputs[0].name, shapes.get("")))
     _check_finite(path, model)
     return _simplified(path, model, inputs[0].name, shape)
 

@@ -24,6 +24,7 @@ COMMANDS = {
         "Bring in a network of your own: ONNX, a torch module, or weights.",
     ),
     "quantize": ("quantize:quantize", "Turn a float checkpoint into int8."),
+    "survey": ("survey:survey", "Bring in, quantise and measure a folder of ONNX networks."),
     "export": ("export:export", "Write ONNX, int8 TFLite, or C for a microcontroller."),
     "bench": ("bench:bench", "Measure latency, instructions, memory, size and accuracy."),
     "eval": ("evaluate:evaluate_command", "Measure accuracy on a data set."),

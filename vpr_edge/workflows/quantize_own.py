@@ -105,7 +105,7 @@ def read_inputs(folder: Path, source: Checkpoint) -> NDArray[np.float32]:
     """
     fit, shape = source.preprocessing, source.graph.input.shape
     arrays = [folder] if folder.suffix in (".npy", ".npz") else []
-    if folder.is_dir():
+    if folder.is_dir() and fit.channels == "values":
         arrays = sorted(p for p in folder.rglob("*") if p.suffix in (".npy", ".npz"))
     if arrays:
         parts = [_array(path, shape) for path in arrays]

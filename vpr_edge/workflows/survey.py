@@ -76,10 +76,9 @@ def survey(
 
 
 def _one(path: Path, data: Path, steps: int, device: str) -> Surveyed:
-    entered = enter_onnx(path, Wish())
-    own = [
-        file for file in (data / f"{path.stem}.npy", data / f"{path.stem}.npz") if file.is_file()
-    ]
+    arrays = [data / f"{path.stem}{suffix}" for suffix in (".npy", ".npz")]
+    own = [file for file in arrays if file.is_file()]
+    entered = enter_onnx(path, Wish(values=bool(own)))
     inputs = own[0] if own else data
     found = quantize_own(entered.checkpoint, inputs, steps)
     model = Int8Model.from_checkpoint(found.checkpoint)

@@ -38,7 +38,7 @@ def bare_output(net: Net) -> str:
 
 
 def unsigned(net: Net) -> str:
-    scale, zero = net.constant("s", np.float32(0.1)), net.constant("z", np.uint8(3))
+    scale, zero = net.constant("s", np.float32(0.1)), net.constant("z", np.uint16(3))
     net.node("QuantizeLinear", [net.image, scale, zero], "q")
     return net.node("DequantizeLinear", ["q", scale, zero], "y")
 
@@ -94,12 +94,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "float": (float_model, "is a float ONNX model"),
     "between": (no_quantisation_between, "'bare' .* has no int8 quantisation parameters"),
     "output": (bare_output, "Tensor 'y' .* has no int8 quantisation parameters"),
-    "uint8": (unsigned, "quantised to uint8, not int8"),
+    "uint16": (unsigned, "quantised to uint16, not int8"),
     "twice": (quantised_twice, "'m' is quantised twice"),
-    "sigmoid scale": (
-        from_input("Sigmoid", (1 / 255, -128)),
-        "Sigmoid node 'node_y_float' .* fixes 1/256 and -128",
-    ),
     "transpose": (
         from_input("Transpose", perm=[0, 2, 3, 1]),
         "Transpose node 'node_y_float' .output tensor 'y'.*--converter onnx2tf.*tensorflow",

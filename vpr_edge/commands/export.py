@@ -70,7 +70,8 @@ def export(
     """Write ONNX, int8 TFLite, or C for a microcontroller.
 
     CKPT is a file or a shipped checkpoint; for c, firmware and c-array it may be anyone's int8
-    .tflite file. manifest.json is written beside the result.
+    .tflite file, or quantised ONNX (QDQ), whose numbers are kept. manifest.json is written beside
+    the result.
 
     \b
     vpr-edge export nano --target onnx --output float
@@ -96,7 +97,7 @@ def export(
     from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 
     check_folder(output, overwrite)
-    source = Path(ckpt) if ckpt.endswith(".tflite") else find_checkpoint(ckpt)
+    source = Path(ckpt) if ckpt.endswith((".tflite", ".onnx")) else find_checkpoint(ckpt)
     images = []
     if converter == "onnx2tf":
         from vpr_edge.datasets.images import Images, find_images

@@ -47,7 +47,8 @@ def export(
 
     Args:
         checkpoint: float for "onnx" (and for "onnx2tf"), either for "tensorrt", int8 for the other
-            targets; or a .tflite file for one of `TFLITE_TARGETS`.
+            targets; or a .tflite file for one of `TFLITE_TARGETS`, or QDQ ONNX for these and
+            "tflite-int8".
         target: one of `TARGETS`; each holds what it is made from as well.
         folder: to be written, whole or not at all.
         name: stem of the files; by default the network's name.
@@ -71,12 +72,12 @@ def export(
         raise OutputError(f"{name!r} cannot be the --name of files; {RULE}.")
     if backend != "portable" and target != "c":
         raise OutputError(f"--backend {backend} is for --target c; leave it out for {target}.")
-    if checkpoint.suffix == ".tflite":
+    if checkpoint.suffix in (".tflite", ".onnx"):
         if height or width:
             raise ModelError(
                 f"the input size of {checkpoint} is fixed; leave out --height and --width."
             )
-        return _export_tflite(checkpoint, target, folder, name, overwrite, golden, backend)
+        return _export_file(checkpoint, target, folder, name, overwrite, golden, backend)
     source = load_checkpoint(checkpoint)
     if height or width:
         fit = source.preprocessing
@@ -114,7 +115,7 @@ def export(
     return folder
 
 
-def _export_tflite(
+def _export_file(
     path: Path,
     target: str,
     folder: Path,
@@ -123,17 +124,25 @@ def _export_tflite(
     golden: int,
     backend: str,
 ) -> Path:
-    if target not in TFLITE_TARGETS:
+    is_onnx = path.suffix == ".onnx"
+    targets = ("tflite-int8", *TFLITE_TARGETS) if is_onnx else TFLITE_TARGETS
+    if target not in targets:
         raise ModelError(
-            f"{path} is a TFLite file, of which only {', '.join(TFLITE_TARGETS)} can be made; give "
-            "a checkpoint for the others."
+            f"{path} is {'an ONNX' if is_onnx else 'a TFLite'} file, of which only "
+            f"{', '.join(targets)} can be made; give a checkpoint for the others."
         )
     if not path.is_file():
-        raise ModelError(f"{path} is not a file; check the path of the TFLite model.")
+        raise ModelError(f"{path} is not a file; check the path of the model.")
     with atomic_folder(folder, overwrite) as scratch:
-        copy = scratch / path.name
-        shutil.copyfile(path, copy)
-        _write_target(copy, target, scratch, name or path.stem, golden, backend)
+        stem = name or path.stem
+        copy = scratch / (f"{stem}.tflite" if is_onnx else path.name)
+        if is_onnx:
+            write_tflite(path, copy)
+        else:
+            shutil.copyfile(path, copy)
+        _write_target(copy, target, scratch, stem, golden, backend)
+        if target == "tflite-int8":
+            write_json(scratch / "manifest.json", _manifest_of_file(path, copy))
     return folder
 
 
@@ -171,6 +180,17 @@ def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> 
     for path in sorted(folder.glob("*.tflite")):
         manifest["operators"] = list(op_list(path))
     return manifest
+
+
+def _manifest_of_file(source: Path, written: Path) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "source_sha256": sha256(source),
+        "tool": f"vpr-edge {__version__}",
+        "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+        "operators": list(op_list(written)),
+        "files": {written.name: {"sha256": sha256(written), "bytes": written.stat().st_size}},
+    }
 
 
 def _tensor(node: Node, int8: Int8Model | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from vpr_edge.tflite.read import METADATA_KEY
 
 MATRIX_PRODUCT = "MatrixProduct"
 PERMUTE = "Permute"
+UINT8_SHIFT = 128
 # Orders of axes that make of a map [1, C, 1, W] the matrix [W, C], and whether it is transposed.
 MATRIX_FROM_MAP: dict[tuple[int, ...], bool] = {(0, 2, 3, 1): False, (0, 2, 1, 3): True}
 MAP_FROM_MATRIX = (0, 3, 1, 2)
@@ -189,12 +190,16 @@ class _Reader:
             raise not_covered(
                 node.op_type, node.name, node.output[0], "its zero point is not one constant"
             )
-        if zero_points.dtype not in (np.int8, np.int32):
+        if zero_points.dtype not in (np.int8, np.uint8, np.int32):
             raise ModelError(
                 f"Tensor '{node.input[0]}' of {self.path} is quantised to {zero_points.dtype}, not "
                 "int8; quantise activations and weights to int8 (biases to int32)."
             )
-        return np.atleast_1d(scale), int(zero_points.flat[0])
+        zero_point = int(zero_points.flat[0])
+        if zero_points.dtype == np.uint8:
+            # The same real values, every integer less by 128.
+            zero_point -= UINT8_SHIFT
+        return np.atleast_1d(scale), zero_point
 
     def _quantize(self, node: onnx.NodeProto) -> None:
         source, result = node.input[0], node.output[0]
@@ -235,6 +240,8 @@ class _Reader:
         scale, zero_point = self._parameters(node)
         if source in self.constants:
             values = self.constants[source]
+            if values.dtype == np.uint8:
+                values = (values.astype(np.int16) - UINT8_SHIFT).astype(np.int8)
             axis = next((a.i for a in node.attribute if a.name == "axis"), 1) % max(values.ndim, 1)
             self.dequantized[result] = Constant(
                 source, values.shape, scale, zero_point, values, axis

@@ -13,7 +13,6 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from vpr_edge.errors import ModelError
 from vpr_edge.export.qdq_graph import Constant, Operation, Tensor, uncovered
 from vpr_edge.export.qdq_import import MATRIX_PRODUCT, PERMUTE
 from vpr_edge.export.tflite_layout import FULLY_CONNECTED, RESHAPES
@@ -259,15 +258,16 @@ def _fixed(
             raise uncovered(op, "its axis is not the channels (1)")
         if op.attributes.get("p", 2) != 2:
             raise uncovered(op, f"it normalises with p={op.attributes['p']}, not 2")
-        if output.scale[0] != np.float32(scale) or output.zero_point != zero_point:
-            raise ModelError(
-                f"The {op.kind} node '{op.name}' has its output tensor '{output.name}' quantised "
-                f"with scale {output.scale[0]:g} and zero point {output.zero_point}, where TFLite "
-                f"fixes 1/{round(1 / scale)} and {zero_point}; quantise that tensor so."
-            )
         inputs = [writer.activation(op.activations()[0])]
         made = options() if options else None
-        writer.operator(code, 2, inputs, writer.activation(output), made)
+        own = replace(output, scale=np.array([scale], np.float32), zero_point=zero_point)
+        if own.same_parameters(output):
+            writer.operator(code, 2, inputs, writer.activation(output), made)
+            return
+        # Other quantisers take other parameters: they get them in a second step.
+        own = replace(own, name=f"{output.name}/fixed")
+        writer.operator(code, 2, inputs, writer.activation(own), made)
+        _quantize(writer, own, output)
 
     return function
 

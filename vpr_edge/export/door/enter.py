@@ -183,8 +183,8 @@ def _walk(model: onnx.ModelProto, draft: Draft) -> tuple[Missing, ...]:
     if "image" not in draft.nodes:
         _input(draft, model, Wish())
     missing = []
-    macs = {id(node): _macs(draft, node) for node in model.graph.node}
-    for node in model.graph.node:
+    macs = [_macs(draft, node) for node in model.graph.node]
+    for node, own in zip(model.graph.node, macs, strict=True):
         if node.op_type == "Constant" or all(o in draft.constants for o in node.output if o):
             continue
         try:
@@ -192,7 +192,7 @@ def _walk(model: onnx.ModelProto, draft: Draft) -> tuple[Missing, ...]:
                 raise Uncovered("no such operator is known here")
             OPERATORS[node.op_type](draft, node)
         except Uncovered as why:
-            share = macs[id(node)] / max(sum(macs.values()), 1)
+            share = own / max(sum(macs), 1)
             missing.append(Missing(node.op_type, node.name or node.output[0], str(why), share))
             for output in node.output:
                 full = draft.shapes[output]

@@ -17,7 +17,7 @@ from vpr_edge.export.onnx2tf_converter import convert_with_onnx2tf
 from vpr_edge.export.tensorrt import read_onnx, write_tensorrt
 from vpr_edge.export.tflite import write_tflite
 from vpr_edge.export.tflm_package import write_tflm
-from vpr_edge.files import atomic_folder, write_json
+from vpr_edge.files import atomic_folder, sha256, write_json
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.graph import Node
 from vpr_edge.names import RULE, is_name

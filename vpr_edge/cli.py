@@ -21,7 +21,7 @@ COMMANDS = {
     "whiten": ("whiten:whiten", "Shorten the place descriptor by PCA whitening."),
     "import": (
         "import_checkpoint:import_checkpoint",
-        "Bring in a network of your own: ONNX, a torch module, or weights.",
+        "Bring in a network as a float checkpoint.",
     ),
     "quantize": ("quantize:quantize", "Turn a float checkpoint into int8."),
     "survey": ("survey:survey", "Bring in, quantise and measure a folder of ONNX networks."),

@@ -174,9 +174,9 @@ def _frozen(value: Any) -> Any:
 
 
 def _check(path: Path, checkpoint: Checkpoint) -> None:
-    if not is_name(checkpoint.config.name):
+    if not is_name(checkpoint.graph.name):
         raise CheckpointError(
-            f"{path} calls its network {str(checkpoint.config.name)[:LONGEST_NAME]!r}, which could "
+            f"{path} calls its network {str(checkpoint.graph.name)[:LONGEST_NAME]!r}, which could "
             "not name a file; give a checkpoint from a source that you trust."
         )
     if checkpoint.kind not in KINDS:

@@ -15,6 +15,7 @@ import click
 
 from vpr_edge.commands.console import print_table
 from vpr_edge.commands.options import JSON
+from vpr_edge.processes import run as run_program
 
 ANSWER_SECONDS = 20.0
 
@@ -177,13 +178,8 @@ def _program(wanted: _Program) -> Tool:
 def _answer(path: str, wanted: _Program) -> tuple[str | None, str]:
     """The version that a program states and an empty fix; or None and what to do."""
     try:
-        done = subprocess.run(
-            [path, *wanted.arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=ANSWER_SECONDS,
-            check=False,
+        done = run_program(
+            [path, *wanted.arguments], text=True, errors="replace", timeout=ANSWER_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired):
         return None, f"{path} does not run; {wanted.fix}"

@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,8 @@ from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.export.qdq_import import load_onnx
 from vpr_edge.export.tflite_write import AlignedBuffer, nhwc, pack
 from vpr_edge.files import atomic_file
+from vpr_edge.processes import run as run_program
+from vpr_edge.scratch import ScratchFolder
 from vpr_edge.tflite.read import METADATA_KEY
 
 # onnx2tf tests its layers on this file and fetches it from the net unless it lies in the working
@@ -59,7 +60,7 @@ def convert_with_onnx2tf(
         )
     model = load_onnx(onnx_path)
     images = _calibration_images(onnx_path, model, representative)
-    with tempfile.TemporaryDirectory(prefix="vpr-edge-onnx2tf-") as scratch:
+    with ScratchFolder("onnx2tf") as scratch:
         saved_model = _saved_model(onnx_path, Path(scratch), images)
         converted = _quantize(onnx_path, saved_model, model.graph.input[0].name, images)
     data = _with_onnx_names_and_metadata(onnx_path, converted, model)
@@ -112,7 +113,7 @@ def _saved_model(path: Path, scratch: Path, images: NDArray[np.float32]) -> Path
     folder = scratch / "saved_model"
     command = [sys.executable, "-m", "onnx2tf", "-i", str(path.resolve()), "-o", str(folder)]
     command += ["--output_signaturedefs", "--verbosity", "error"]
-    result = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+    result = run_program(command, cwd=scratch, text=True)
     if result.returncode != 0 or not (folder / "saved_model.pb").is_file():
         raise ModelError(f"onnx2tf cannot convert {path}: {_reason(result)}.")
     return folder

@@ -14,9 +14,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -31,6 +29,7 @@ from numpy.typing import NDArray
 from vpr_edge.errors import ModelError
 from vpr_edge.export.onnx import METADATA
 from vpr_edge.firmware_bridge.compile.host import host_compiler
+from vpr_edge.processes import run as run_program
 from vpr_edge.runtimes.runtime import (
     Declaration,
     Input,
@@ -40,6 +39,7 @@ from vpr_edge.runtimes.runtime import (
     dequantized,
     read_declaration,
 )
+from vpr_edge.scratch import ScratchFolder
 from vpr_edge.tflite.read import read_metadata, read_tflite
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-w", "-shared", "-fPIC")
@@ -142,7 +142,7 @@ class Built:
         facts: versions.
     """
 
-    folder: "tempfile.TemporaryDirectory[str]"
+    folder: ScratchFolder
     library: Path
     generated: Generated
     inputs: tuple[Port, ...]
@@ -157,16 +157,16 @@ def build_peer(path: Path, name: str) -> Built:
         ModelError: the peer does not take the file, or its C does not compile.
         ToolMissingError: there is no C compiler.
     """
-    folder = tempfile.TemporaryDirectory(prefix="vpr-edge-peer-")
+    folder = ScratchFolder("peer")
     compiler = host_compiler()
-    generated = PEERS[name].generate(path, Path(folder.name))
-    library = Path(folder.name) / "model.so"
+    generated = PEERS[name].generate(path, folder.path)
+    library = folder.path / "model.so"
     command = [*compiler, *FLAGS, *map(str, generated.sources), "-o", str(library), "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_program(command, text=True)
     if done.returncode:
         raise _refusal(path, name, done.stderr)
     inputs, outputs = (_ports_of_onnx if path.suffix == ".onnx" else _ports_of_tflite)(path)
-    asked = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
+    asked = run_program([*compiler, "--version"], text=True)
     facts = {"generator": f"{name} {_version(name)}", "compiler": asked.stdout.split("\n")[0]}
     return Built(folder, library, generated, inputs, outputs, facts)
 
@@ -219,7 +219,7 @@ PEERS = {
 def _run(path: Path, name: str, arguments: Sequence[str]) -> str:
     """What a peer's program prints."""
     program = _program(name)
-    done = subprocess.run([str(program), *arguments], capture_output=True, text=True)
+    done = run_program([str(program), *arguments], text=True)
     if done.returncode:
         raise _refusal(path, name, done.stderr or done.stdout)
     return done.stdout

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from vpr_edge.benchmarks.devices.host_worker import Order
 from vpr_edge.benchmarks.results import Facts, Measured, Series
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import ModelError
+from vpr_edge.processes import process_group
 
 OPENING_SECONDS = 0.02
 RUNNING_SECONDS = 0.2
@@ -39,6 +40,7 @@ class HostProcess:
         plural = f", {order.threads} threads" if order.threads > 1 else ""
         self.device = f"host/{order.runtime}{plural}"
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
+        self._group = ExitStack()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vpr_edge.benchmarks.devices.host_worker"],
             stdin=subprocess.PIPE,
@@ -46,7 +48,7 @@ class HostProcess:
             stderr=self._said,
             env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(order.threads)),
             # Ctrl-C is for the process that asks: it fetches what was measured so far.
-            start_new_session=True,
+            process_group=self._group.enter_context(process_group()),
         )
         self.pid = self._process.pid
         self._watched = psutil.Process(self.pid)
@@ -96,6 +98,7 @@ class HostProcess:
         """End the process; what it did not say is lost."""
         self._process.kill()
         self._process.wait()
+        self._group.close()
         for stream in (self._process.stdin, self._process.stdout):
             # A line that the process did not take cannot be written any more.
             with suppress(BrokenPipeError):

@@ -8,7 +8,6 @@ answered with the median of a window, and "finish" with the figures. Answers are
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from vpr_edge.benchmarks.devices.processors import pin
 from vpr_edge.errors import ModelError, VprEdgeError
 from vpr_edge.firmware_bridge.compile.host import host_compiler
 from vpr_edge.places.describe import place_descriptor
+from vpr_edge.processes import run as run_program
 from vpr_edge.runtimes.choose import LIBRARIES, prepare_runtime
 from vpr_edge.runtimes.device import DeviceRuntime
 from vpr_edge.runtimes.files import TflmRuntime
@@ -172,7 +172,7 @@ def _facts(runtime: Runtime) -> dict[str, str]:
     """The version of what runs the artefact."""
     if isinstance(runtime, GeneratedC):
         asked = [*host_compiler(), "--version"]
-        said = subprocess.run(asked, capture_output=True, text=True).stdout.splitlines()
+        said = run_program(asked, text=True).stdout.splitlines()
         return {"compiler": said[0] if said else "unknown"}
     if isinstance(runtime, PeerC):
         return runtime.facts

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +50,7 @@ from vpr_edge.preprocessing import Preprocessing, read_image
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.runtimes.device import DeviceRuntime
 from vpr_edge.runtimes.runtime import Runtime
+from vpr_edge.scratch import ScratchFolder
 
 TASKS = ("places", "keypoints", "segmentation", "parity")
 PARITY_IMAGES = 50
@@ -342,9 +342,9 @@ def parity_rows(runtime: Runtime, folder: Path) -> list[Row]:
         paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, PARITY_IMAGES).astype(int))
     ]
     fitted = np.stack([model.preprocessing.fit(read_image(path)) for path in chosen])
-    with TemporaryDirectory() as scratch:
-        onnx_path = write_qdq_onnx(model, Path(scratch) / "model.onnx")
-        tflite_path = write_tflite(onnx_path, Path(scratch) / "model.tflite")
+    with ScratchFolder("parity") as scratch:
+        onnx_path = write_qdq_onnx(model, scratch / "model.onnx")
+        tflite_path = write_tflite(onnx_path, scratch / "model.tflite")
         table = parity_table(model, onnx_path, tflite_path, fitted)
     rows = []
     for pair in table:

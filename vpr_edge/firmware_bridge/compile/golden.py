@@ -1,8 +1,6 @@
 """Golden vectors: inputs and the outputs that TFLM gives for them, the oracle asked anew."""
 
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,8 @@ from safetensors.numpy import load_file, save_file
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.program import Program, run_reference
+from vpr_edge.processes import run as run_program
+from vpr_edge.scratch import ScratchFolder
 from vpr_edge.tflite.tflm import Tflm
 
 Arrays = tuple[NDArray[Any], ...]
@@ -34,14 +34,10 @@ def oracle_outputs(path: Path, inputs: Sequence[Arrays]) -> list[Arrays]:
     Raises:
         ModelError: TFLM refuses the file, or ends the process.
     """
-    with tempfile.TemporaryDirectory(prefix="vpr-edge-oracle-") as scratch:
-        given, found = Path(scratch) / "inputs", Path(scratch) / "outputs"
+    with ScratchFolder("oracle") as scratch:
+        given, found = scratch / "inputs", scratch / "outputs"
         _save(given, inputs)
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, str(path), str(given), str(found)],
-            capture_output=True,
-            check=False,
-        )
+        done = run_program([sys.executable, "-m", __name__, str(path), str(given), str(found)])
         if not found.is_file():
             last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
             raise ModelError(

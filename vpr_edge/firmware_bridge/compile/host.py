@@ -2,9 +2,7 @@
 
 import ctypes
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
@@ -19,6 +17,8 @@ from vpr_edge.firmware_bridge.compile.emit import Emitter
 from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
 from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT
+from vpr_edge.processes import run as run_program
+from vpr_edge.scratch import ScratchFolder
 
 NAME = "model"
 # No contraction: a float island must give the same bits whether or not the chip has fused
@@ -55,9 +55,7 @@ def build_library(
         ModelError: the C does not compile.
     """
     command = [*(compiler or host_compiler()), *flags, "-shared", "-fPIC", f"-I{include}"]
-    done = subprocess.run(
-        [*command, *map(str, sources), "-o", str(library), "-lm"], capture_output=True, text=True
-    )
+    done = run_program([*command, *map(str, sources), "-o", str(library), "-lm"], text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line] or ["no message"]
         raise ModelError(
@@ -94,8 +92,8 @@ class NativeModel:
             ModelError: the C does not compile.
         """
         self.plan = plan
-        self._folder = tempfile.TemporaryDirectory(prefix="vpr-edge-native-")
-        folder = Path(self._folder.name)
+        self._folder = ScratchFolder("native")
+        folder = self._folder.path
         sources = write_project(plan, NAME, folder)
         self._built = build_library(
             [*sources, *libraries], folder / RUNTIME, folder / "model.so", flags, compiler

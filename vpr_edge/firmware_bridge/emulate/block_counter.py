@@ -7,7 +7,6 @@ import ctypes
 import hashlib
 import os
 import platform
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.files import atomic_file
 from vpr_edge.firmware_bridge.compile.host import host_compiler
+from vpr_edge.processes import run as run_program
 
 SOURCE = Path(__file__).with_name("block_counter.c")
 _MARKS = 4096
@@ -124,9 +124,7 @@ def _library() -> ctypes.CDLL:
     if not library.exists():
         with atomic_file(library) as scratch:
             command = [*host_compiler(), "-std=c99", "-O2", "-shared", "-fPIC"]
-            done = subprocess.run(
-                [*command, str(SOURCE), "-o", str(scratch)], capture_output=True, text=True
-            )
+            done = run_program([*command, str(SOURCE), "-o", str(scratch)])
             if done.returncode:
                 raise ToolMissingError(
                     f"The C compiler here ({host_compiler()[0]}) cannot make a shared library; "

@@ -1,7 +1,6 @@
 """C sources to a bare-metal image for an emulated core, and the sizes of its parts."""
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.emulate.cores import Core
 from vpr_edge.firmware_bridge.emulate.elf import Elf
 from vpr_edge.firmware_bridge.emulate.toolchain import Toolchain
+from vpr_edge.processes import run as run_program
 
 BARE_METAL = Path(__file__).parent / "bare_metal"
 STACK_BYTES = 256 << 10
@@ -158,13 +158,8 @@ class _Compiler:
         return self.folder / name
 
     def _call(self, arguments: list[str], failure: str) -> None:
-        done = subprocess.run(
-            [*self.command, *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
+        done = run_program(
+            [*self.command, *arguments], cwd=self.folder, text=True, errors="replace"
         )
         if done.returncode:
             raise ModelError(f"{failure} {self.about}; {_complaint(done.stderr)}.")

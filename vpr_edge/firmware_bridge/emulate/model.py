@@ -1,6 +1,5 @@
 """The generated C on an emulated microcontroller."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -19,6 +18,7 @@ from vpr_edge.firmware_bridge.emulate.image import Sizes, build_image
 from vpr_edge.firmware_bridge.emulate.run import run_image
 from vpr_edge.firmware_bridge.emulate.toolchain import Toolchain
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
+from vpr_edge.scratch import ScratchFolder
 
 NAME = "model"
 # A run on the slowest core takes seconds, not minutes.
@@ -65,7 +65,7 @@ def run_emulated(
         EmulationError: the program faults or hangs.
         ToolMissingError: the toolchain is not here.
     """
-    with tempfile.TemporaryDirectory(prefix="vpr-edge-emulated-") as scratch:
+    with ScratchFolder("emulated") as scratch:
         folder = Path(scratch)
         sources = write_project(plan, NAME, folder)
         main = folder / "emulated_main.c"

@@ -2,7 +2,6 @@
 
 import struct
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +18,8 @@ from vpr_edge.firmware_bridge.emulate.record import (
     finished,
 )
 from vpr_edge.firmware_bridge.emulate.toolchain import QEMU
+from vpr_edge.processes import run as run_program
+from vpr_edge.scratch import ScratchFolder
 
 _COUNTER_PERIOD = 1 << 24
 # Of the loop in vpr_mark.c that waits for the next tick.
@@ -61,8 +62,7 @@ def run(image: Image, files: Mapping[str, bytes], uart: bytes, timeout: float) -
         ToolMissingError: QEMU is not here or does not know the board.
     """
     about = f"{image.path.name} on {image.core.name} under QEMU"
-    with tempfile.TemporaryDirectory(prefix="vpr-edge-qemu-") as scratch:
-        folder = Path(scratch)
+    with ScratchFolder("qemu") as folder:
         for name, data in files.items():
             (folder / name).write_bytes(data)
         (folder / _UART_INPUT).write_bytes(uart)
@@ -103,10 +103,7 @@ def _started(
     ]
     try:
         with (folder / _UART_INPUT).open("rb") as given:
-            # It is killed when the time is up, and on Ctrl-C.
-            return subprocess.run(
-                command, stdin=given, capture_output=True, cwd=folder, timeout=timeout, check=False
-            )
+            return run_program(command, stdin=given, cwd=folder, timeout=timeout)
     except FileNotFoundError as error:
         raise ToolMissingError(
             f"{QEMU} is not here; install it (Debian: apt-get install qemu-system-arm)."

@@ -5,7 +5,6 @@ yielded at once, so that it is kept when the device vanishes.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from vpr_edge.export.onnx import write_onnx, write_qdq_onnx
 from vpr_edge.export.tensorrt import BUILD_FLAGS, read_onnx, tensorrt_forms
 from vpr_edge.models.checkpoint import load_checkpoint
 from vpr_edge.quantize.model import Int8Model
+from vpr_edge.scratch import ScratchFolder
 
 RUNTIMES = ("tensorrt", "onnxruntime-tensorrt", "onnxruntime-cuda", "onnxruntime-cpu")
 WARM_UP_MS = 500
@@ -247,8 +247,8 @@ def _as_onnx(path: Path) -> onnx.ModelProto:
             "checkpoint of vpr-edge quantize --symmetric."
         )
     checkpoint = load_checkpoint(path)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "model.onnx"
+    with ScratchFolder("jetson") as folder:
+        target = folder / "model.onnx"
         if checkpoint.kind == "float":
             return read_onnx(write_onnx(checkpoint, target))
         return read_onnx(write_qdq_onnx(Int8Model.from_checkpoint(checkpoint), target))

@@ -15,7 +15,7 @@ from vpr_edge.benchmarks.report.bench_report import write_bench_report
 from vpr_edge.benchmarks.results import Results, Run
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.cli import cli
-from vpr_edge.commands import console
+from vpr_edge.commands import console, ending
 from vpr_edge.errors import CheckpointError, ModelError, OutputError
 from vpr_edge.escapes import for_c_comment, for_csv, for_markdown_code, for_terminal
 from vpr_edge.export.c_array import write_c_array
@@ -161,13 +161,13 @@ def test_control_characters_do_not_reach_the_terminal(
     row = Row(evil, evil, evil, "latency_median_ms", 1.0, "ms", "measured")
     console.print_rows([row], False)
     console.print_table(("x",), [(evil,)], evil)
-    console.say(evil)
+    ending.say(evil)
 
     def fail(**_: object) -> None:
         raise ModelError(evil)
 
     with pytest.raises(SystemExit) as ended:
-        console.run_command(fail)
+        ending.run_command(fail)
     out, err = capsys.readouterr()
     assert ended.value.code == 2
     assert not set(out + err) & set("\x1b\x07\r\u202e\x9b")

@@ -174,11 +174,13 @@ def _frozen(value: Any) -> Any:
 
 
 def _check(path: Path, checkpoint: Checkpoint) -> None:
-    if not is_name(checkpoint.graph.name):
-        raise CheckpointError(
-            f"{path} calls its network {str(checkpoint.graph.name)[:LONGEST_NAME]!r}, which could "
-            "not name a file; give a checkpoint from a source that you trust."
-        )
+    names = [checkpoint.graph.name, *([checkpoint.config.name] if checkpoint.config else [])]
+    for name in names:
+        if not is_name(name):
+            raise CheckpointError(
+                f"{path} calls its network {str(name)[:LONGEST_NAME]!r}, which could not name a "
+                "file; give a checkpoint from a source that you trust."
+            )
     if checkpoint.kind not in KINDS:
         raise CheckpointError(
             f"{path} is a checkpoint of kind {checkpoint.kind!r}; known are {', '.join(KINDS)}."

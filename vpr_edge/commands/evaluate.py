@@ -19,7 +19,14 @@ from vpr_edge.places.centring import Centring
     default="places",
     show_default=True,
 )  # fmt: skip
-@click.option("--data", required=True, help="Name of a data set, or its folder.")
+@click.option("--data", help="Name of a data set, or its folder.")
+@click.option(
+    "--suite",
+    is_flag=True,
+    help="For places: every place set below --data (by default $VPR_EDGE_DATA), with 95 % "
+    "bootstrap intervals and the macro average. ARTEFACT may also be hog, thumbnail, "
+    "efficientnet-lite0, efficientnet-lite2 or efficientnet-lite2-overview.",
+)
 @click.option(
     "--sequence",
     type=click.IntRange(1),
@@ -57,7 +64,8 @@ from vpr_edge.places.centring import Centring
 def evaluate_command(
     artefact: tuple[str, ...],
     task: str,
-    data: str,
+    data: str | None,
+    suite: bool,
     sequence: int,
     centre: bool,
     centre_so_far: bool,
@@ -76,6 +84,7 @@ def evaluate_command(
     vpr-edge eval out/nano.tflite --runtime tflm --task segmentation --data DATA/camvid
     vpr-edge eval nano nano-int8 --task keypoints --peers --data DATA/natural_bsds500
     vpr-edge eval nano-int8 --task parity --data DATA/natural_bsds500
+    vpr-edge eval nano nano-int8 hog --suite --data DATA
 
     Each artefact is judged in its usual runtime unless --runtime names others. Task parity compares
     all executions of an int8 checkpoint (torch, ONNX Runtime, LiteRT, TFLM, the integer-exact pass)
@@ -84,6 +93,15 @@ def evaluate_command(
     from vpr_edge.benchmarks.tasks.evaluate import evaluate, keypoint_peers
     from vpr_edge.runtimes.choose import open_runtime
 
+    if suite:
+        from vpr_edge.cli_suite import evaluate_suite
+
+        if task != "places" or sequence > 1 or peers or homographies > 1 or centre_so_far:
+            raise DataError("--suite judges single frames of places; leave the other options out.")
+        evaluate_suite(artefact, runtimes, data, centre, as_json)
+        return
+    if not data:
+        raise DataError("--data is missing; name a data set or its folder.")
     if centre and centre_so_far:
         raise DataError("--centre and --centre-so-far exclude each other; leave one out.")
     centring: Centring = "drive" if centre else "so far" if centre_so_far else "none"

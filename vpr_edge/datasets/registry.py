@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpr_edge.datasets import corridor, sped
+from vpr_edge.datasets import corridor, sped, webcams
 from vpr_edge.datasets.camvid import load_camvid
 from vpr_edge.datasets.images import Images, find_images
 from vpr_edge.datasets.nordland import PARTS, Direction, load_nordland
@@ -21,8 +21,9 @@ ROOT_VARIABLE = "VPR_EDGE_DATA"
 """Environment variable that names the folder in which the data sets' folders lie."""
 _LAYOUTS = (
     f"gt.csv with the columns {','.join(corridor.COLUMNS)} (corridor) or "
-    f"{','.join(sped.COLUMNS)} (SPED), summer.npz and winter.npz (Nordland), database/ and "
-    "queries/ with @UTM_E@UTM_N@...@.jpg (Pitts, MSLS, SF-XL), or a rendered town"
+    f"{','.join(sped.COLUMNS)} (SPED) or {','.join(webcams.COLUMNS)} (webcams), "
+    "summer.npz and winter.npz (Nordland), database/ and queries/ with @UTM_E@UTM_N@...@.jpg "
+    "(Pitts, MSLS, SF-XL), or a rendered town"
 )
 
 
@@ -65,6 +66,16 @@ _KNOWN = {
         "places",
         lambda folder: 2 * len(load_nordland(folder, part="all").queries),
         "the films of NRK's Nordlandsbanen, every tenth frame, as summer.npz and winter.npz",
+    ),
+    "webcams_amos": _Known(
+        "places, training",
+        lambda folder: len(webcams.load_webcams(folder)),
+        "the AMOS archive of webcams, gt.csv with the columns image,camera,place,condition",
+    ),
+    "webcams_tilde": _Known(
+        "places",
+        lambda folder: len(webcams.load_webcams(folder)),
+        "the TILDE webcam sequences, gt.csv with the columns image,camera",
     ),
     "places_ie_tower": _Known(
         "places, training",
@@ -152,6 +163,8 @@ def load_places(spec: str | Path, direction: Direction = "winter->summer") -> Pl
             return corridor.load_corridor(folder)
         if set(sped.COLUMNS) <= columns:
             return sped.load_sped(folder)
+        if set(webcams.COLUMNS) <= columns:
+            return webcams.webcam_places(folder)
     elif (folder / "summer.npz").is_file() or (folder / "winter.npz").is_file():
         whole = load_nordland(folder, direction, "all")
         held_out = len(whole.queries) > PARTS["train"].stop

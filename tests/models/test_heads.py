@@ -18,6 +18,7 @@ from tests.quantize.networks import (
     FIT,
     GHOST,
     PROJECTED,
+    PYRAMID,
     UNSHUFFLED,
     exported,
     fake_quantized,
@@ -30,7 +31,7 @@ from tests.quantize.networks import (
 from tests.quantize.networks import attentive_graph as attentive
 from vpr_edge.arithmetic.affine import Affine
 from vpr_edge.errors import CheckpointError, DataError
-from vpr_edge.export.onnx import write_onnx
+from vpr_edge.export.onnx import output_transforms, write_onnx
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.host import NativeModel
 from vpr_edge.models.clusters import with_clusters
@@ -38,14 +39,16 @@ from vpr_edge.models.graph import GraphBuilder, Node
 from vpr_edge.models.network import Network
 from vpr_edge.models.whitening import fit_whitening, float_maps, whitened
 from vpr_edge.models.zoo import NetworkConfig, build_graph
+from vpr_edge.places.describe import place_vector
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.fake import to_int8_model
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.passes import compute
 from vpr_edge.runtimes.integers import run_litert, run_tflm
+from vpr_edge.training.losses.places import place_parts, place_vectors
 
 LEARNED_GEM = replace(UNSHUFFLED, name="tiny-learned", learned_power=True)
-CONFIGS = (GHOST, PROJECTED, ATTENTION, LEARNED_GEM)
+CONFIGS = (GHOST, PROJECTED, ATTENTION, LEARNED_GEM, PYRAMID)
 
 
 def outputs(network: Network, *names: str) -> list[np.ndarray]:
@@ -114,6 +117,32 @@ def test_space_to_depth_gathers_blocks_and_depth_to_space_undoes_it() -> None:
     torch.testing.assert_close(found["blocks"], expected)
 
 
+def test_a_pyramids_similarity_is_the_weighted_similarity_of_its_parts() -> None:
+    network = random_network(build_graph(PYRAMID))
+    cells, pooled, place = outputs(network, "place_cells", "place_overview", "place")
+    cells /= np.linalg.norm(cells, axis=1, keepdims=True)
+    pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+    for share in (0.0, 0.3, 1.0):
+        config = replace(PYRAMID, place_balance=share)
+        transform = output_transforms(config)["place"]["transform"]
+        a, b = (place_vector(one.transpose(1, 2, 0).astype(np.float32), transform) for one in place)
+        grid = (cells[0] * cells[1]).sum(0).mean()
+        expected = (1 - share) * grid + share * float((pooled[0] * pooled[1]).sum())
+        assert a @ b == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_pyramids_parts_are_where_training_looks_for_them() -> None:
+    network = random_network(build_graph(PYRAMID))
+    cells, pooled, place = outputs(network, "place_cells_unit", "place_overview_unit", "place")
+    grid, overview = place_parts(torch.from_numpy(place), network.graph["place_cells"].shape)
+    np.testing.assert_array_equal(grid.numpy(), cells)
+    np.testing.assert_array_equal(overview.numpy(), pooled)
+    vectors = place_vectors(torch.from_numpy(place), PYRAMID)
+    transform = output_transforms(PYRAMID)["place"]["transform"]
+    expected = place_vector(place[0].transpose(1, 2, 0).astype(np.float32), transform)
+    np.testing.assert_allclose(vectors[0].numpy(), expected, atol=1e-6)
+
+
 def test_a_learned_power_starts_as_cubes_learns_and_is_three_when_quantised() -> None:
     plain, learned = (random_network(build_graph(c)) for c in (UNSHUFFLED, LEARNED_GEM))
     learned.load_state_dict(plain.state_dict(), strict=False)
@@ -166,7 +195,7 @@ def test_pictures_through_ghostvlad_equal_tflm(
 
 
 def test_qat_gradients_reach_every_weight_of_every_new_operation() -> None:
-    for graph in (build_graph(PROJECTED), attentive()):
+    for graph in (build_graph(PROJECTED), build_graph(PYRAMID), attentive()):
         fake = fake_quantized(graph)
         for exact in (False, True):
             fake.integer_exact = exact
@@ -282,6 +311,8 @@ def test_what_cannot_be_projected_or_whitened_is_refused_with_a_sentence() -> No
         build_graph(replace(UNSHUFFLED, head="mixvpr"))
     with pytest.raises(CheckpointError, match="needs clusters"):
         build_graph(replace(UNSHUFFLED, head="netvlad"))
+    with pytest.raises(CheckpointError, match="needs place_overview"):
+        build_graph(replace(UNSHUFFLED, head="pyramid"))
     with pytest.raises(DataError, match="vary in 4 directions"):
         fit_whitening(np.random.default_rng(0).normal(size=(5, 9)).astype(np.float32), 6)
     with pytest.raises(CheckpointError, match="without projection"):

@@ -140,15 +140,17 @@ def dequantized_name(graph: Graph, name: str) -> str:
 
 
 def output_transforms(
-    graph: Graph, place_gain: NDArray[np.float32] | None = None
+    graph: Graph, place_gain: ArrayLike | None = None
 ) -> dict[str, dict[str, Any]]:
     """What a consumer does to each output after dequantisation, as the metadata declares it.
 
     The place map is flattened in (row, column, channel) order; then `root` is taken of each value
-    and it is multiplied by the `gain` of its channel, where these are not null; then L2.
+    and it is multiplied by the `gain` of its channel, or by one of its own, where these are not
+    null; then L2.
     """
     root = 3 if _is_gem(graph) else None
-    gain = None if place_gain is None else [float(value) for value in place_gain]
+    given = graph.place_gain if place_gain is None else place_gain
+    gain = None if given is None else [float(value) for value in np.asarray(given)]
     place = {"transform": {"root": root, "gain": gain}}
     reach = {} if graph.keypoint_reach == 1 else {"transform": {"reach": graph.keypoint_reach}}
     declared: dict[str, dict[str, Any]] = {"place": place, "location": reach}
@@ -254,6 +256,10 @@ class _Writer:
         elif node.op == "reshape":
             shape = self.constant(f"{node.name}.shape", np.array([1, *node.shape], np.int64))
             self.node("Reshape", [*inputs, shape], linear)
+        elif node.op == "vector":
+            moved = self.node("Transpose", inputs, f"{linear}_rows", perm=(0, 2, 3, 1))
+            shape = self.constant(f"{node.name}.shape", np.array([1, *node.shape], np.int64))
+            self.node("Reshape", [moved, shape], linear)
         elif node.op == "crop":
             limits = [
                 self.constant(f"{node.name}.{part}", np.array(values, np.int64))

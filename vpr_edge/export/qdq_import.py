@@ -21,6 +21,8 @@ from vpr_edge.tflite.read import METADATA_KEY
 MATRIX_PRODUCT = "MatrixProduct"
 PERMUTE = "Permute"
 UINT8_SHIFT = 128
+ROWS_RESHAPE = "RowsReshape"
+CHANNELS_LAST = (0, 2, 3, 1)
 # Orders of axes that make of a map [1, C, 1, W] the matrix [W, C], and whether it is transposed.
 MATRIX_FROM_MAP: dict[tuple[int, ...], bool] = {(0, 2, 3, 1): False, (0, 2, 1, 3): True}
 MAP_FROM_MATRIX = (0, 3, 1, 2)
@@ -79,6 +81,8 @@ class _Reader:
         self.pending: dict[str, Operation] = {}
         # Maps that a Transpose makes matrices for a MatMul, and the order of their axes.
         self.moved: dict[str, tuple[Tensor, tuple[int, ...]]] = {}
+        # Maps that a Transpose brings to the order of the device, before a Reshape.
+        self.rows: dict[str, Tensor] = {}
         # The tensor that a float name became, for a second QuantizeLinear of the same name.
         self.settled: dict[str, Tensor] = {}
         self.operations: list[Operation] = []
@@ -120,6 +124,10 @@ class _Reader:
                 self._regroup(node)
             elif node.op_type == "MatMul" and any(name in self.moved for name in node.input):
                 self._matrix_product(node)
+            elif node.op_type == "Transpose" and self._before_reshape(node):
+                self.rows[node.output[0]] = self.dequantized[node.input[0]]
+            elif node.op_type == "Reshape" and node.input[0] in self.rows:
+                self._rows_reshape(node)
             else:
                 self._compute(node)
         return QdqGraph(
@@ -362,6 +370,24 @@ class _Reader:
             tuple(tensor for tensor, _ in known),
             Tensor(result, self._shape(result), np.ones(1, np.float32), 0),
             {"transposed": tuple(MATRIX_FROM_MAP[order] for _, order in known)},
+        )
+
+    def _before_reshape(self, node: onnx.NodeProto) -> bool:
+        order = tuple(next((a.ints for a in node.attribute if a.name == "perm"), ()))
+        readers = [n.op_type for n in self.graph.node if node.output[0] in n.input]
+        source = self.dequantized.get(node.input[0])
+        known = source is not None and not isinstance(source, Constant)
+        return known and order == CHANNELS_LAST and readers == ["Reshape"]
+
+    def _rows_reshape(self, node: onnx.NodeProto) -> None:
+        """All of a map as one row of channels, in the order in which the device holds it."""
+        result, shape = node.output[0], self._shape(node.output[0])
+        if int(np.prod(shape[:2])) != int(np.prod(shape)):
+            why = f"behind a Transpose it makes {shape}, and only a vector keeps the order there"
+            raise not_covered(node.op_type, node.name, result, why)
+        output = Tensor(result, shape, np.ones(1, np.float32), 0)
+        self.pending[result] = Operation(
+            ROWS_RESHAPE, node.name, (self.rows[node.input[0]],), output
         )
 
     def _activation(self, node: onnx.NodeProto) -> str:

@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from vpr_edge.export.qdq_graph import Constant, Operation, Tensor, uncovered
-from vpr_edge.export.qdq_import import MATRIX_PRODUCT, PERMUTE
+from vpr_edge.export.qdq_import import MATRIX_PRODUCT, PERMUTE, ROWS_RESHAPE
 from vpr_edge.export.tflite_layout import FULLY_CONNECTED, RESHAPES
 from vpr_edge.export.tflite_weights import weights_and_bias
 from vpr_edge.export.tflite_window import ACTIVATIONS, convolution, pool, transpose_convolution
@@ -439,6 +439,12 @@ _PASS_THROUGH: dict[str, Callable[[TfliteWriter, Operation, Tensor], None]] = {
     "AveragePool": pool,
     "MaxPool": pool,
     "Relu6": _relu6,
-    **dict.fromkeys(RESHAPES, _reshape),
+    **dict.fromkeys((*RESHAPES, ROWS_RESHAPE), _reshape),
 }
-COVERED = {"Clip", *_EMITTERS, *_PASS_THROUGH} - {"Requantize", "Relu6", MATRIX_PRODUCT, PERMUTE}
+COVERED = {"Clip", *_EMITTERS, *_PASS_THROUGH} - {
+    "Requantize",
+    "Relu6",
+    MATRIX_PRODUCT,
+    PERMUTE,
+    ROWS_RESHAPE,
+}

@@ -42,9 +42,14 @@ class NetworkConfig:
         classes: of the segmentation.
         head: of the places, a key of `heads.HEADS`: "convap" (1x1 convolution, average pooling to
             a grid; arXiv 2210.10239), "gem" (generalised mean; arXiv 1711.02512), "netvlad"
-            (arXiv 1511.07247), "ghostvlad" (arXiv 1810.09951) or "attention".
+            (arXiv 1511.07247), "ghostvlad" (arXiv 1810.09951), "attention" or "pyramid" (a ConvAP
+            grid beside one vector of the whole picture).
         place_channels: channels of the place descriptor, for each cell of the grid.
         place_window: rows and columns of the place map that one ConvAP cell averages.
+        place_overview: values of the part that a "pyramid" head makes of the whole picture.
+        place_hidden: channels of a hidden layer of a "pyramid" behind the averages; 0 for none.
+        place_balance: that part's share in the similarity of a "pyramid" head; the grid has the
+            rest.
         place_clusters: clusters of NetVLAD.
         place_ghosts: further clusters that GhostVLAD drops.
         place_projection: length that a learned projection brings the descriptor to; 0 for none.
@@ -74,6 +79,9 @@ class NetworkConfig:
     head: str = "convap"
     place_channels: int = 32
     place_window: tuple[int, int] = (2, 2)
+    place_overview: int = 0
+    place_hidden: int = 0
+    place_balance: float = 0.5
     place_clusters: int = 0
     place_ghosts: int = 0
     place_projection: int = 0

@@ -28,6 +28,7 @@ SAME_PARAMETERS = (
     "space_to_depth",
     "reshape",
     "resize_bilinear",
+    "vector",
     "crop",
     "pad",
     "permute",
@@ -70,7 +71,8 @@ class Node:
             "max_pool", "mean" and "sum" (over rows and columns), "softmax" and "l2_normalize"
             (over channels), those of `FUNCTIONS` ("requantize" is the identity), "reshape" (where
             the order of elements is the same with channels first and last), "permute" (elements
-            in another order), "crop" (to some channels, rows and columns), "pad" (with zeros),
+            in another order), "vector" (all elements as channels, in the order of rows, columns,
+            channels), "crop" (to some channels, rows and columns), "pad" (with zeros),
             "matmul" (of two maps of one row as matrices), "scale" (times learned constants),
             "prelu" or "gem" (generalised mean with a learned power, float only: int8 has "mul",
             "mul" and "mean" in its place).
@@ -128,12 +130,14 @@ class Graph:
             what the tasks and the decoders know; others are maps without a meaning here.
         name: of the network.
         keypoint_reach: how far from the centre of its cell a keypoint may lie, in cells.
+        place_gain: factors of the place vector's values where its parts are weighted; else None.
     """
 
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     name: str = "network"
     keypoint_reach: float = 1.0
+    place_gain: tuple[float, ...] | None = None
 
     def __getitem__(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
@@ -356,6 +360,10 @@ class GraphBuilder:
         if prod(shape) != prod(x.shape) or not (flat or shape[0] == x.shape[0]):
             raise ValueError(f"{name}: {x.shape} cannot become {shape} without moving elements")
         return self._append(Node(name, "reshape", (x.name,), shape))
+
+    def vector(self, name: str, x: Node) -> Node:
+        """All elements as the channels of one pixel, as they lie in memory on the device."""
+        return self._append(Node(name, "vector", (x.name,), (prod(x.shape), 1, 1)))
 
     def flatten(self, name: str, x: Node) -> Node:
         """All pixels in one row: a matrix [pixels, channels]."""

@@ -24,6 +24,7 @@ def graph_to_data(graph: Graph) -> dict[str, Any]:
         "name": graph.name,
         "outputs": list(graph.outputs),
         "keypoint_reach": graph.keypoint_reach,
+        **({} if graph.place_gain is None else {"place_gain": list(graph.place_gain)}),
         "nodes": nodes,
     }
 
@@ -58,7 +59,14 @@ def graph_from_data(data: Any) -> Graph:
     outputs = tuple(data["outputs"])
     if not outputs or not set(outputs) <= written:
         raise ValueError(f"its outputs {outputs} are not nodes")
-    return Graph(tuple(nodes), outputs, str(data["name"]), float(data["keypoint_reach"]))
+    gain = data.get("place_gain")
+    return Graph(
+        tuple(nodes),
+        outputs,
+        str(data["name"]),
+        float(data["keypoint_reach"]),
+        None if gain is None else tuple(map(float, gain)),
+    )
 
 
 def _frozen(value: Any) -> Any:

@@ -119,13 +119,56 @@ def attention(g: GraphBuilder, config: NetworkConfig, features: Features, name: 
     return parts[0] if len(parts) == 1 else g.concat(name, *parts)
 
 
+def pyramid(g: GraphBuilder, config: NetworkConfig, features: Features, name: str) -> Node:
+    """A grid that knows where things are beside one vector that does not.
+
+    After the spatial pyramid (Lazebnik, Schmid and Ponce, CVPR 2006), of two levels.
+
+    The grid has the averages of its cells, the vector that of the whole map; each goes through a
+    hidden layer, if any, and a projection, and is brought to length 1. The consumer weighs both
+    (`part_gain`), so that neither their lengths nor what eight bits make of them depend on the
+    picture.
+    """
+    if config.place_overview < 1:
+        raise CheckpointError("a pyramid needs place_overview; set it to 1 or more.")
+    x = features.coarse
+    cells = g.pool("place_averages", x, config.place_window)
+    whole = g.mean("place_mean", x)
+    if config.place_hidden:
+        cells = g.conv("place_cells_hidden", cells, config.place_hidden)
+        whole = g.conv("place_overview_hidden", whole, config.place_hidden, batch_norm=False)
+    cells = _linear(g, "place_cells", cells, config.place_channels)
+    grid = g.vector("place_grid", g.l2_normalize("place_cells_unit", cells))
+    seen = _linear(g, "place_overview", whole, config.place_overview)
+    return g.concat(name, grid, g.l2_normalize("place_overview_unit", seen))
+
+
 HEADS: dict[str, Callable[[GraphBuilder, NetworkConfig, Features, str], Node]] = {
     "convap": convap,
     "gem": gem,
     "netvlad": netvlad,
     "ghostvlad": netvlad,
     "attention": attention,
+    "pyramid": pyramid,
 }
+
+
+def part_gain(config: NetworkConfig, length: int) -> list[float] | None:
+    """The factor of each value of a descriptor of parts; None where it has but one part.
+
+    With them the similarity of two descriptors is the parts' own similarities, weighted by
+    `place_balance` (the overview) and the rest of 1 (the mean over the grid's cells).
+
+    Args:
+        config: of the network.
+        length: values of the descriptor.
+    """
+    if config.head != "pyramid":
+        return None
+    grid = length - config.place_overview
+    cells = grid // config.place_channels
+    share = config.place_balance
+    return [((1 - share) / cells) ** 0.5] * grid + [share**0.5] * config.place_overview
 
 
 def _linear(g: GraphBuilder, name: str, x: Node, channels: int) -> Node:

@@ -90,6 +90,8 @@ def rearrange(node: Node, *inputs: Tensor) -> Tensor:
             return x.reshape(len(x), *node.split).permute(axes).reshape(len(x), *node.shape)
         case "reshape":
             return x.reshape(len(x), *node.shape)
+        case "vector":
+            return x.permute(0, 2, 3, 1).reshape(len(x), *node.shape)
         case "matmul":
             left, right = (
                 m.transpose(1, 2) if flip else m

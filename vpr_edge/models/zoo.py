@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.config import (
@@ -12,6 +13,7 @@ from vpr_edge.models.config import (
     resized,
 )
 from vpr_edge.models.graph import Graph
+from vpr_edge.models.heads import part_gain
 from vpr_edge.models.kp2dtiny import build_kp2dtiny
 from vpr_edge.models.mobilenet_vlad import build_mobilenet_vlad
 from vpr_edge.models.nano import build_nano
@@ -112,6 +114,14 @@ ZOO = {
         replace(
             _NANO, name="nano-attention", head="attention", place_channels=64, place_clusters=4
         ),
+        replace(
+            _NANO,
+            name="nano-pyramid",
+            head="pyramid",
+            place_channels=24,
+            place_overview=160,
+            place_hidden=160,
+        ),
         replace(_NANO, name="nano-affine", norm="affine"),
         replace(_NANO, name="nano-dedicated", decoder="dedicated"),
         replace(_NANO, name="nano-depth", tasks=(*_NANO.tasks, "depth")),
@@ -177,4 +187,12 @@ def network_config(name: str) -> NetworkConfig:
 def build_graph(config: NetworkConfig) -> Graph:
     """The graph that a configuration describes."""
     graph = FAMILIES[config.family].build(config)
-    return replace(graph, name=config.name, keypoint_reach=config.keypoint_reach)
+    gain = None
+    if "places" in config.tasks:
+        gain = part_gain(config, prod(graph["place"].shape))
+    return replace(
+        graph,
+        name=config.name,
+        keypoint_reach=config.keypoint_reach,
+        place_gain=None if gain is None else tuple(gain),
+    )

@@ -1,7 +1,7 @@
 """What one training step sees: views of places, warped photographs, labelled pictures."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from vpr_edge.training.recipe import Recipe
 from vpr_edge.training.sources import Images, LabelledSource, PlaceSource
 from vpr_edge.training.teacher import DistillationTargets, KeypointTargets
 
-SHARED_TARGET = ("nordland", "town")
+SHARED_TARGET = ("nordland", "town", "webcams", "seasons")
 """Sources whose pairs differ by season or light: both pictures learn the mean of their targets."""
 RENDERED = "town"
 """The source whose pictures no camera took."""
@@ -35,6 +35,10 @@ class Data:
         photographs: uint8 [M, H, W, 3], for keypoints; full size where there are any.
         keypoints: the keypoint teacher's maps of the photographs; None without one.
         labelled: labelled sources, taken from by the recipe's shares.
+        overviews: the teacher's vectors [M, C, 1, 1] for each place source; empty without any.
+        overview_targets: what is distilled from them; None without any.
+        features: of each place source float16 [variants, M, C, h, w], in the pictures' stead; empty
+            where steps run the whole network.
     """
 
     fit: Preprocessing
@@ -44,6 +48,9 @@ class Data:
     photographs: Images
     keypoints: KeypointTargets | None
     labelled: tuple[LabelledSource, ...]
+    overviews: tuple[NDArray[np.float16], ...] = ()
+    overview_targets: DistillationTargets | None = None
+    features: tuple[NDArray[np.float16], ...] = ()
 
 
 # Named tuples: torch and Fabric move and cast what lies in them.
@@ -57,12 +64,14 @@ class PlaceBatch(NamedTuple):
         ignore: bool [P, P], what is neither positive nor negative.
         rendered: bool [2P].
         targets: the teacher's maps and its place target, or None.
+        overview: the target of the whole picture [2P, K, 1, 1], or None.
     """
 
     images: Tensor
     ignore: Tensor
     rendered: Tensor
     targets: tuple[Tensor, Tensor] | None
+    overview: Tensor | None = None
 
 
 class TaughtViews(NamedTuple):
@@ -149,8 +158,9 @@ def place_batch(
     """
     shares = np.array([recipe.sources[source.name] for source in data.places])
     counts = rng.multinomial(recipe.batch.place_pairs, shares / shares.sum())
-    images: list[Images] = []
-    tracks, positions, guards, targets, rendered = [], [], [], [], []
+    images: list[NDArray[Any]] = []
+    drawn: list[NDArray[np.int64]] = []
+    tracks, positions, guards, rendered = [], [], [], []
     for number, (source, count) in enumerate(zip(data.places, counts, strict=True)):
         free = count - count // 2 if hard else count
         pairs = source.pairs[rng.integers(len(source.pairs), size=free)]
@@ -160,29 +170,47 @@ def place_batch(
         rendered.append(np.full(count, source.name == RENDERED))
         swap = rng.random(count) < 0.5
         pairs[swap] = pairs[swap, ::-1]
-        images.append(source.images[pairs])
+        if data.features:
+            variant = rng.integers(len(data.features[number]), size=pairs.shape)
+            images.append(data.features[number][variant, pairs])
+        else:
+            images.append(source.images[pairs])
         tracks.append(source.track[pairs[:, 0]] + 1_000_000 * number)
         positions.append(source.position[pairs[:, 0]])
         guards.append(np.full(count, source.guard))
-        if data.targets:
-            maps = data.maps[number][pairs].astype(np.float32)
-            if source.name in SHARED_TARGET:
-                maps = np.broadcast_to(maps.mean(1, keepdims=True), maps.shape)
-            targets.append(maps)
+        drawn.append(pairs)
     pictures = np.concatenate(images).transpose(1, 0, 2, 3, 4)
-    x = _tensor(pictures.reshape(-1, *pictures.shape[2:]))
-    x = view(x, random_homographies(g, len(x), 0.1), *x.shape[2:])
+    pictures = pictures.reshape(-1, *pictures.shape[2:])
+    if data.features:
+        x = torch.from_numpy(pictures.astype(np.float32))
+    else:
+        x = _tensor(pictures)
+        x = view(x, random_homographies(g, len(x), 0.1), *x.shape[2:])
+        # From hardly to strongly re-lit: the teacher's maps are of the picture as it is.
+        x = photometric(x, g, torch.rand(len(x), 1, 1, 1, generator=g))
     track, position, guard = (np.concatenate(v) for v in (tracks, positions, guards))
     near = np.abs(position[:, None] - position) < guard[:, None]
     ignore = torch.from_numpy((track[:, None] == track) & near)
-    known = None
-    if data.targets:
-        joined = np.concatenate(targets).transpose(1, 0, 2, 3, 4)
-        known = data.targets(joined.reshape(-1, *joined.shape[2:]))
-    # From hardly to strongly re-lit: the teacher's maps are of the picture as it is.
-    strength = torch.rand(len(x), 1, 1, 1, generator=g)
+    known = data.targets(_taught(data, data.maps, drawn)) if data.targets else None
+    overview = None
+    if data.overview_targets:
+        overview = data.overview_targets(_taught(data, data.overviews, drawn))[1]
     flags = torch.from_numpy(np.tile(np.concatenate(rendered), 2))
-    return PlaceBatch(photometric(x, g, strength), ignore, flags, known)
+    return PlaceBatch(x, ignore, flags, known, overview)
+
+
+def _taught(
+    data: Data, known: tuple[NDArray[np.float16], ...], drawn: list[NDArray[np.int64]]
+) -> NDArray[np.floating]:
+    """What a teacher says of drawn pairs, [2P, C, h, w], all first pictures first."""
+    found = []
+    for source, maps, pairs in zip(data.places, known, drawn, strict=True):
+        values = maps[pairs].astype(np.float32)
+        if source.name in SHARED_TARGET:
+            values = np.broadcast_to(values.mean(1, keepdims=True), values.shape)
+        found.append(values)
+    joined = np.concatenate(found).swapaxes(0, 1)
+    return joined.reshape(-1, *joined.shape[2:])
 
 
 def keypoint_batch(

@@ -28,6 +28,7 @@ from vpr_edge.training.network import (
     quantized_network,
     recipe_config,
     starting_network,
+    trained_part,
 )
 from vpr_edge.training.prefetch import Prefetcher
 from vpr_edge.training.recipe import Recipe
@@ -112,13 +113,17 @@ class _Run:
         network = starting_network(recipe, self.config)
         frozen = frozen_layers(network.graph, recipe.freeze, recipe.only)
         original = self._original(network)
+        self.whole: Network | None = None
+        if recipe.variants:
+            self.whole = network
+            network = trained_part(network, frozen)
         self.network: nn.Module = (
             quantized_network(network, self.data, recipe.symmetric) if recipe.quantize else network
         )
         step = Step(self.network, self.config, recipe, self.data, original)
         step.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
         self.network.train()
-        freeze_layers(self.network.layers, frozen)
+        freeze_layers(self.network.layers, frozen & set(self.network.layers))
         optimizer = torch.optim.AdamW(_groups(step, recipe), lr=recipe.learning_rate)
         self.state = resumed or RunState()
         if resumed:
@@ -137,7 +142,8 @@ class _Run:
 
     def _original(self, network: Network) -> Network | None:
         """The float network whose outputs are held: that of `init`, whatever becomes of it."""
-        if not (self.recipe.init and ever_used(self.recipe.weights.imitate)):
+        held = (self.recipe.weights.imitate, self.recipe.weights.hold)
+        if not (self.recipe.init and any(map(ever_used, held))):
             return None
         given = Network.from_checkpoint(load_checkpoint(find_checkpoint(self.recipe.init)))
         self.fabric.to_device(given)
@@ -215,7 +221,7 @@ class _Run:
         run = inference(self.network, self.network.state_dict(), self.fabric.device)
         found = mine(
             self.data.places,
-            lambda images: describe(run, images, self.data, self.config.head),
+            lambda images: describe(run, images, self.data, self.config),
             self.recipe.mining.nearest,
         )
         return [torch.from_numpy(table) for table in found.pairs]
@@ -260,6 +266,10 @@ class _Run:
 
     def _write(self, path: Path, tensors: dict[str, Tensor], judged: dict[str, float]) -> None:
         self.network.load_state_dict(tensors)
+        finished = self.network
+        if self.whole:
+            self.whole.load_state_dict(tensors, strict=False)
+            finished = self.whole
         provenance: dict[str, Any] = {
             "recipe": self.settings,
             "steps": self.state.step,
@@ -268,9 +278,7 @@ class _Run:
         }
         if judged:
             provenance["validation"] = judged
-        save_checkpoint(
-            path, finished_checkpoint(self.config, self.network, self.data.fit, provenance)
-        )
+        save_checkpoint(path, finished_checkpoint(self.config, finished, self.data.fit, provenance))
 
 
 def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.calibrate import calibrate
 from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.training.batches import Data
+from vpr_edge.training.features import boundary, part_behind
 from vpr_edge.training.grow import take_over
 from vpr_edge.training.recipe import Recipe
 
@@ -59,6 +60,17 @@ def starting_network(recipe: Recipe, config: NetworkConfig) -> Network:
             "init or become."
         )
     return network
+
+
+def trained_part(network: Network, frozen: frozenset[str]) -> Network:
+    """The layers behind the last frozen map as a network of their own, with the same weights.
+
+    Raises:
+        CheckpointError: trained layers read several frozen maps.
+    """
+    part = Network(part_behind(network.graph, boundary(network.graph, frozen)))
+    part.load_state_dict({k: network.state_dict()[k] for k in part.state_dict()})
+    return part
 
 
 def quantized_network(network: Network, data: Data, symmetric: bool) -> FakeQuantNetwork:

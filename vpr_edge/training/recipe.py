@@ -56,6 +56,9 @@ class Weights:
         domain: strength of the gradient that makes rendered pictures like real ones.
         imitate: the outputs of a network at those of the float network it started from
             (QAT); it needs no labels.
+        hold: the same for all outputs but "place", and on the pictures of keypoints and labels
+            alone: places are learned while the other tasks stay.
+        overview: of a pyramid's overview, in `distill`, `relate` and `contrast`, beside the grid's.
     """
 
     distill: Weight = 1.0
@@ -75,6 +78,8 @@ class Weights:
     depth: Weight = 0.0
     domain: Weight = 0.0
     imitate: Weight = 0.0
+    hold: Weight = 0.0
+    overview: Weight = 1.0
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,9 @@ class Recipe:
         only: groups likewise; all layers outside them stay as they are. Empty: no such limit.
         quantize: train the fake-quantised network (QAT) instead of the float one.
         symmetric: whether QAT's zero points are 0 (all but the image's), as TensorRT demands.
+        variants: views of each picture (itself, and some in other lights) of which the map behind
+            the frozen layers is computed once; steps then run the trained layers alone, on places
+            alone. 0: every step runs the whole network on pictures lit anew.
         exact_last: the last share of a QAT run that trains through the integer-exact pass.
         steps, batch, weights: length of the run, its batches, its losses.
         learning_rate: at the peak (AdamW, warm-up then cosine to zero).
@@ -150,10 +158,11 @@ class Recipe:
         sources: share of place pairs drawn from each source (see `training.sources`).
         labelled: shares of the labelled pictures from "town" and "camvid", where they are there,
             or from folders in CamVid's layout.
-        teacher: of places: "efficientnet-lite0" (extra [teacher]), an ONNX or TorchScript file, an
-            .npz of arrays (see docs/train.md), or "" for none.
+        teacher: of places: "efficientnet-lite0" or "efficientnet-lite2" (extra [teacher]), an ONNX
+            or TorchScript file, an .npz of arrays (see docs/train.md), or "" for none.
         keypoint_teacher: of keypoints: a file likewise, or "".
         teacher_input: what these files take.
+        whiten: whether the teacher's maps are whitened by what season and light change in them.
         average: decay of the moving average of the weights that is saved.
         validation: early stopping.
         seed: of initial weights and of every random draw.
@@ -169,6 +178,7 @@ class Recipe:
     only: tuple[str, ...] = ()
     quantize: bool = False
     symmetric: bool = False
+    variants: int = 0
     exact_last: float = 0.0
     steps: int = 4000
     batch: Batch = field(default_factory=Batch)
@@ -184,6 +194,7 @@ class Recipe:
     teacher: str = ""
     keypoint_teacher: str = ""
     teacher_input: TeacherInput = field(default_factory=TeacherInput)
+    whiten: bool = False
     average: float = 0.998
     validation: Validation = field(default_factory=Validation)
     seed: int = 0

@@ -18,6 +18,7 @@ from vpr_edge.datasets.images import find_images
 from vpr_edge.datasets.nordland import load_nordland
 from vpr_edge.datasets.photographs import load_photographs
 from vpr_edge.datasets.segmentation_set import IGNORE, Labels
+from vpr_edge.datasets.table import existing, read_table
 from vpr_edge.datasets.tower import load_tower
 from vpr_edge.datasets.town.rendered import TownSplit, positives
 from vpr_edge.errors import DataError
@@ -25,6 +26,8 @@ from vpr_edge.preprocessing import Preprocessing, read_image
 
 Images = NDArray[np.uint8]
 PHOTOGRAPH_SIZE = (240, 320)
+SCENE_SIZE = (150, 150)
+MANY = ("street", "buildings")
 DEPTH_STEPS = 256
 """Steps of a metre in depth images, as in KITTI."""
 WINDOWS = 4
@@ -159,6 +162,19 @@ def training_photographs(root: Path) -> Images:
     for split in BSDS_TRAINING_SPLITS:
         photographs += load_photographs(root / "natural_bsds500", split)
     return np.stack([fit(_upright(image)) for image in photographs])
+
+
+def scene_photographs(root: Path) -> Images:
+    """Photographs of streets, buildings, forests and mountains, uint8 [M, 150, 150, 3].
+
+    A third of them, chosen so that the classes are about as many.
+    """
+    folder = root / "natural_scenes"
+    rows = read_table(folder / "gt.csv", ("image", "class"))
+    kept = [row for k, row in enumerate(rows) if k % (4 if row["class"] in MANY else 2) == 0]
+    fit = Preprocessing(*SCENE_SIZE).fit
+    paths = [existing(folder / "gt.csv", folder / row["image"]) for row in kept]
+    return np.stack([fit(read_image(path)) for path in paths])
 
 
 def camvid_labelled(root: Path, fit: Preprocessing) -> LabelledSource:

@@ -50,7 +50,12 @@ def weights_at(weights: Weights, step: int) -> dict[str, float]:
 
 
 def distilled_node(graph: Graph) -> str:
-    """The features that the place head starts from: what its last convolution reads."""
+    """The features that the place head starts from: what its last convolution reads.
+
+    Of a pyramid what is averaged, for its convolutions see averages alone.
+    """
+    if any(node.name == "place_averages" for node in graph.nodes):
+        return graph["place_averages"].inputs[0]
     node = graph["place"]
     while node.op not in CONVOLUTIONS:
         node = graph[node.inputs[0]]
@@ -102,6 +107,7 @@ class Step(nn.Module):
         used = {f.name for f in fields(Weights) if ever_used(getattr(recipe.weights, f.name))}
         self.outputs = graph.outputs
         self.distilled = distilled_node(graph) if "place" in graph.outputs else ""
+        self.cells = graph["place_cells"].shape if config.head == "pyramid" else (0, 0, 0)
         self.cell = 0
         self.lift = self.inside = self.inlier_net = self.discriminator = None
         if data.maps and "distill" in used and self.distilled:
@@ -151,6 +157,10 @@ class Step(nn.Module):
             parts: Parts = {}
             if "imitate" in weights:
                 parts["imitate"] = weights["imitate"] * self._imitation(images, outputs)
+            first = len(batch.places.images) if batch.places else 0
+            if "hold" in weights and first < len(images):
+                others = {k: v[first:] for k, v in outputs.items() if k != "place"}
+                parts["hold"] = weights["hold"] * self._imitation(images[first:], others)
             if self.cell and self.config.keypoint_reach < 1:
                 reach = self.config.keypoint_reach
                 outputs["location"] = kp.as_whole_reach(outputs["location"], reach)
@@ -184,7 +194,7 @@ class Step(nn.Module):
     def _places(self, seen: Maps, batch: PlaceBatch, w: dict[str, float]) -> Parts:
         parts: Parts = {}
         place = seen["place"]
-        vectors = places.place_vectors(place, self.config.head)
+        vectors = places.place_vectors(place, self.config)
         half = len(vectors) // 2
         relations = places.pair_relations(batch.ignore)
         if "contrast" in w:
@@ -202,6 +212,8 @@ class Step(nn.Module):
             parts["multi_similarity"] = w["multi_similarity"] * found
         if batch.targets is None:
             return parts
+        if self.config.head == "pyramid":
+            return parts | self._pyramid(seen, batch, w)
         maps, target = batch.targets
         if "distill" in w and self.lift:
             lifted = self.lift(_pooled(seen[self.distilled], maps))
@@ -214,6 +226,33 @@ class Step(nn.Module):
                 parts["distill_place"] = w["distill"] * imitation.distillation(place, target)
         if "relate" in w:
             parts["relate"] = w["relate"] * imitation.relation(vectors, target.flatten(1))
+        return parts
+
+    def _pyramid(self, seen: Maps, batch: PlaceBatch, w: dict[str, float]) -> Parts:
+        """A target for each part; the overview also tells places apart on its own."""
+        assert batch.targets is not None
+        parts: Parts = {}
+        maps, target = batch.targets
+        grid, overview = places.place_parts(seen["place"], self.cells)
+        cells = functional.normalize(_pooled(target, grid), dim=1)
+        taught = [("grid", grid, cells, 1.0)]
+        if batch.overview is not None and "overview" in w:
+            taught.append(("overview", overview, batch.overview, w["overview"]))
+        if "distill" in w and self.lift:
+            lifted = self.lift(_pooled(seen[self.distilled], maps))
+            parts["distill_maps"] = w["distill"] * imitation.distillation(lifted, maps)
+        for name, part, known, weight in taught:
+            if "distill" in w:
+                found = imitation.distillation(part, known)
+                parts[f"distill_{name}"] = w["distill"] * weight * found
+            if "relate" in w:
+                vectors = functional.normalize(part.flatten(1), dim=1)
+                found = imitation.relation(vectors, known.flatten(1))
+                parts[f"relate_{name}"] = w["relate"] * weight * found
+        if "contrast" in w and "overview" in w:
+            a, b = overview.flatten(1).chunk(2)
+            found = places.contrastive(a, b, batch.ignore, self.recipe.temperature)
+            parts["contrast_overview"] = w["contrast"] * w["overview"] * found
         return parts
 
     def _keypoints(self, a: Maps, b: Maps, batch: KeypointBatch, w: dict[str, float]) -> Parts:
@@ -339,6 +378,7 @@ def _refuse_unusable(recipe: Recipe, used: set[str], graph: Graph) -> None:
         "domain": ("segmentation" in graph.outputs, "a network that segments"),
         "keypoint_teacher": (bool(recipe.keypoint_teacher), "the setting keypoint_teacher"),
         "imitate": (bool(recipe.init), "the setting init"),
+        "hold": (bool(recipe.init), "the setting init"),
     }
     for name, (there, needed) in missing.items():
         if name in used and not there:

@@ -107,7 +107,7 @@ def judge(run: RunBatch, data: Data, config: NetworkConfig, figure: str) -> floa
     judged = [source for source in data.places if (source.pairs[:, 0] != source.pairs[:, 1]).any()]
     if not judged:
         raise DataError("recall needs pairs of two pictures; choose another validation.figure.")
-    return float(np.mean(np.concatenate([_hits(run, s, data, config.head) for s in judged])))
+    return float(np.mean(np.concatenate([_hits(run, s, data, config) for s in judged])))
 
 
 def _float(images: NDArray[np.uint8], data: Data) -> list[Tensor]:
@@ -116,18 +116,20 @@ def _float(images: NDArray[np.uint8], data: Data) -> list[Tensor]:
 
 
 def describe(
-    run: RunBatch, images: NDArray[np.uint8], data: Data, head: str
+    run: RunBatch, images: NDArray[np.uint8], data: Data, config: NetworkConfig
 ) -> NDArray[np.float32]:
     """Unit vectors float32 [M, D] of pictures."""
     found = [
-        place_vectors(run(x)["place"].float(), head).cpu().numpy() for x in _float(images, data)
+        place_vectors(run(x)["place"].float(), config).cpu().numpy() for x in _float(images, data)
     ]
     return np.concatenate(found)
 
 
-def _hits(run: RunBatch, source: PlaceSource, data: Data, head: str) -> NDArray[np.bool_]:
+def _hits(
+    run: RunBatch, source: PlaceSource, data: Data, config: NetworkConfig
+) -> NDArray[np.bool_]:
     first, second = np.unique(source.pairs[:, 0]), np.unique(source.pairs[:, 1])
-    queries, database = (describe(run, source.images[k], data, head) for k in (first, second))
+    queries, database = (describe(run, source.images[k], data, config) for k in (first, second))
     best = second[rank(queries, database, 1)[:, 0]]
     near = np.abs(source.position[first] - source.position[best]) < source.guard
     return (source.track[first] == source.track[best]) & near

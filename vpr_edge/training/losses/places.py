@@ -10,13 +10,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vpr_edge.models.config import NetworkConfig
+from vpr_edge.models.heads import part_gain
 
-def place_vectors(place: Tensor, head: str) -> Tensor:
-    """Place output [N, C, h, w] of a head ("convap", "gem", ...) to unit vectors [N, C h w]."""
-    if head == "gem":
+
+def place_vectors(place: Tensor, config: NetworkConfig) -> Tensor:
+    """Place output [N, C, h, w] of a network to unit vectors [N, C h w]."""
+    gain = part_gain(config, place[0].numel())
+    if gain is not None:
+        place = place * place.new_tensor(gain)[:, None, None]
+    if config.head == "gem":
         # The output is the mean of cubes; its root is taken after dequantisation.
         place = place.clamp(min=1e-6) ** (1 / 3)
     return functional.normalize(place.flatten(1), dim=1)
+
+
+def place_parts(place: Tensor, cells: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """The parts of a pyramid's output [N, L, 1, 1].
+
+    Args:
+        place: the output.
+        cells: channels, rows and columns of the grid.
+
+    Returns:
+        The grid [N, channels, rows, columns], each cell of length 1, and the overview
+        [N, K, 1, 1], of length 1.
+    """
+    channels, rows, columns = cells
+    length = channels * rows * columns
+    grid = place[:, :length].reshape(len(place), rows, columns, channels)
+    return grid.permute(0, 3, 1, 2), place[:, length:]
 
 
 @dataclass(frozen=True)

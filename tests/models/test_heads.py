@@ -119,22 +119,24 @@ def test_space_to_depth_gathers_blocks_and_depth_to_space_undoes_it() -> None:
 
 def test_a_pyramids_similarity_is_the_weighted_similarity_of_its_parts() -> None:
     network = random_network(build_graph(PYRAMID))
-    cells, pooled, place = outputs(network, "place_cells", "place_overview", "place")
-    cells /= np.linalg.norm(cells, axis=1, keepdims=True)
-    pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
-    for share in (0.0, 0.3, 1.0):
-        config = replace(PYRAMID, place_balance=share)
+    names = ("place_cells", "place_quarters", "place_overview", "place")
+    *levels, place = outputs(network, *names)
+    for level in levels:
+        level /= np.linalg.norm(level, axis=1, keepdims=True)
+    for share, quarters in ((0.0, 0.2), (0.3, 0.0), (1.0, 0.0)):
+        config = replace(PYRAMID, place_balance=share, place_quarters_share=quarters)
         transform = output_transforms(config)["place"]["transform"]
         a, b = (place_vector(one.transpose(1, 2, 0).astype(np.float32), transform) for one in place)
-        grid = (cells[0] * cells[1]).sum(0).mean()
-        expected = (1 - share) * grid + share * float((pooled[0] * pooled[1]).sum())
+        grid, fourth, whole = ((one[0] * one[1]).sum(0).mean() for one in levels)
+        expected = (1 - share - quarters) * grid + quarters * fourth + share * whole
         assert a @ b == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_pyramids_parts_are_where_training_looks_for_them() -> None:
     network = random_network(build_graph(PYRAMID))
     cells, pooled, place = outputs(network, "place_cells_unit", "place_overview_unit", "place")
-    grid, overview = place_parts(torch.from_numpy(place), network.graph["place_cells"].shape)
+    shape = network.graph["place_cells"].shape
+    grid, overview = place_parts(torch.from_numpy(place), shape, PYRAMID.place_overview)
     np.testing.assert_array_equal(grid.numpy(), cells)
     np.testing.assert_array_equal(overview.numpy(), pooled)
     vectors = place_vectors(torch.from_numpy(place), PYRAMID)

@@ -8,7 +8,7 @@ import click
 from vpr_edge.commands.console import progress
 from vpr_edge.commands.options import DATA, OVERWRITE, SETTING, output_option
 from vpr_edge.commands.train import run_recipe
-from vpr_edge.errors import DataError
+from vpr_edge.errors import CheckpointError, DataError
 from vpr_edge.output_checks import check_file
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ STEPS = 200
     type=click.IntRange(0),
     help="Of training, for a network of your own: 200 by default.",
 )
+@click.option(
+    "--onto",
+    metavar="INT8",
+    default="",
+    help="An int8 checkpoint that differs from CKPT in the place head alone: the head is "
+    "calibrated on its maps and joined to it, and all other layers keep their integers.",
+)
 @DATA
 @output_option("CKPT-int8.safetensors")
 @SETTING
@@ -35,6 +42,7 @@ def quantize(
     ptq: bool,
     symmetric: bool,
     steps: int | None,
+    onto: str,
     data: Path | None,
     output: Path,
     settings: tuple[str, ...],
@@ -55,6 +63,7 @@ def quantize(
     vpr-edge quantize runs/nano/checkpoint.safetensors --ptq
     vpr-edge quantize own.safetensors --data PICTURES
     vpr-edge quantize nano --symmetric --data DATA --output nano-symmetric.safetensors
+    vpr-edge quantize runs/pyramid/checkpoint.safetensors --onto nano-int8 --data DATA
     """
     from vpr_edge.files import atomic_file
     from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
@@ -63,6 +72,8 @@ def quantize(
     source = find_checkpoint(ckpt)
     target = Path(str(output).replace("CKPT", source.stem))
     check_file(target, overwrite, ".safetensors")
+    if symmetric and onto:
+        raise CheckpointError("--onto keeps zero points; leave --symmetric out.")
     if symmetric:
         settings = (*settings, "symmetric=true")
     checkpoint = load_checkpoint(source)
@@ -77,9 +88,10 @@ def quantize(
     if steps is not None:
         raise DataError("--steps is for networks of your own; for the zoo's say -s steps=N.")
     recipe = qat_recipe(str(source), data, settings)
-    if ptq:
+    if ptq or onto:
         with progress("calibrating") as report:
-            save_checkpoint(target, calibrated(recipe, source, data, report), overwrite)
+            made = calibrated(recipe, source, data, report, onto)
+            save_checkpoint(target, made, overwrite)
     else:
         trained = run_recipe(recipe, data, target.with_suffix(".run"))
         with atomic_file(target, overwrite) as scratch:

@@ -120,27 +120,34 @@ def attention(g: GraphBuilder, config: NetworkConfig, features: Features, name: 
 
 
 def pyramid(g: GraphBuilder, config: NetworkConfig, features: Features, name: str) -> Node:
-    """A grid that knows where things are beside one vector that does not.
+    """Vectors of cells, of the four quarters and of the whole map beside one another.
 
-    After the spatial pyramid (Lazebnik, Schmid and Ponce, CVPR 2006), of two levels.
-
-    The grid has the averages of its cells, the vector that of the whole map; each goes through a
-    hidden layer, if any, and a projection, and is brought to length 1. The consumer weighs both
-    (`part_gain`), so that neither their lengths nor what eight bits make of them depend on the
-    picture.
+    After the spatial pyramid (Lazebnik, Schmid and Ponce, CVPR 2006): cells know where things are,
+    the whole does not. Each region's average goes through a hidden layer, if any, and a projection,
+    and is brought to length 1. The consumer weighs the levels (`part_gain`), so that neither their
+    lengths nor what eight bits make of them depend on the picture.
     """
     if config.place_overview < 1:
         raise CheckpointError("a pyramid needs place_overview; set it to 1 or more.")
     x = features.coarse
-    cells = g.pool("place_averages", x, config.place_window)
-    whole = g.mean("place_mean", x)
-    if config.place_hidden:
-        cells = g.conv("place_cells_hidden", cells, config.place_hidden)
-        whole = g.conv("place_overview_hidden", whole, config.place_hidden, batch_norm=False)
-    cells = _linear(g, "place_cells", cells, config.place_channels)
-    grid = g.vector("place_grid", g.l2_normalize("place_cells_unit", cells))
-    seen = _linear(g, "place_overview", whole, config.place_overview)
-    return g.concat(name, grid, g.l2_normalize("place_overview_unit", seen))
+    rows, columns = x.shape[1:]
+    windows = {
+        "cells": (config.place_channels, config.place_window),
+        "quarters": (config.place_quarters, (max(1, rows // 2), max(1, columns // 2))),
+        "overview": (config.place_overview, (rows, columns)),
+    }
+    parts = []
+    for level, (channels, window) in windows.items():
+        if not channels:
+            continue
+        seen = g.pool(f"place_{level}_averages", x, window)
+        if config.place_hidden:
+            # BatchNorm has no statistics where a batch of one has one average a channel.
+            own = level != "overview"
+            seen = g.conv(f"place_{level}_hidden", seen, config.place_hidden, batch_norm=own)
+        seen = _linear(g, f"place_{level}", seen, channels)
+        parts.append(g.vector(f"place_{level}_vector", g.l2_normalize(f"place_{level}_unit", seen)))
+    return g.concat(name, *parts)
 
 
 HEADS: dict[str, Callable[[GraphBuilder, NetworkConfig, Features, str], Node]] = {
@@ -156,8 +163,9 @@ HEADS: dict[str, Callable[[GraphBuilder, NetworkConfig, Features, str], Node]] =
 def part_gain(config: NetworkConfig, length: int) -> list[float] | None:
     """The factor of each value of a descriptor of parts; None where it has but one part.
 
-    With them the similarity of two descriptors is the parts' own similarities, weighted by
-    `place_balance` (the overview) and the rest of 1 (the mean over the grid's cells).
+    With them the similarity of two descriptors is the weighted mean of their levels': the overview
+    counts `place_balance`, the quarters `place_quarters_share`, the cells the rest, each level by
+    the mean over its regions.
 
     Args:
         config: of the network.
@@ -165,10 +173,14 @@ def part_gain(config: NetworkConfig, length: int) -> list[float] | None:
     """
     if config.head != "pyramid":
         return None
-    grid = length - config.place_overview
-    cells = grid // config.place_channels
-    share = config.place_balance
-    return [((1 - share) / cells) ** 0.5] * grid + [share**0.5] * config.place_overview
+    overview, quarters = config.place_overview, 4 * config.place_quarters
+    grid = length - overview - quarters
+    share = 1 - config.place_balance - (config.place_quarters_share if quarters else 0.0)
+    return [
+        *[(share / (grid // config.place_channels)) ** 0.5] * grid,
+        *[(config.place_quarters_share / 4) ** 0.5] * quarters,
+        *[config.place_balance**0.5] * overview,
+    ]
 
 
 def _linear(g: GraphBuilder, name: str, x: Node, channels: int) -> Node:

@@ -12,10 +12,11 @@ from vpr_edge.datasets.town.rendered import TownSplit, default_cache, load_split
 from vpr_edge.errors import CheckpointError, DataError
 from vpr_edge.models.checkpoint import find_checkpoint, load_checkpoint
 from vpr_edge.models.config import NetworkConfig
+from vpr_edge.models.part import boundary
 from vpr_edge.models.zoo import build_graph
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.training.batches import SHARED_TARGET, Data
-from vpr_edge.training.features import boundary, picture_features
+from vpr_edge.training.features import picture_features
 from vpr_edge.training.freeze import frozen_layers
 from vpr_edge.training.moving import moved_places
 from vpr_edge.training.real_places import floor_pairs, season_pairs, webcam_pairs

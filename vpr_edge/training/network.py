@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from vpr_edge.models.network import Network
+from vpr_edge.models.part import boundary, part_behind
 from vpr_edge.models.zoo import NetworkConfig, build_graph, network_config
 from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.calibrate import calibrate
 from vpr_edge.quantize.fake import FakeQuantNetwork, to_int8_model
 from vpr_edge.training.batches import Data
-from vpr_edge.training.features import boundary, part_behind
 from vpr_edge.training.grow import take_over
 from vpr_edge.training.recipe import Recipe
 

@@ -147,6 +147,7 @@ class Recipe:
         variants: views of each picture (itself, and some in other lights) of which the map behind
             the frozen layers is computed once; steps then run the trained layers alone, on places
             alone. 0: every step runs the whole network on pictures lit anew.
+        former: for `vpr-edge fit-places`, the share of the network's own projection in the head.
         exact_last: the last share of a QAT run that trains through the integer-exact pass.
         steps, batch, weights: length of the run, its batches, its losses.
         learning_rate: at the peak (AdamW, warm-up then cosine to zero).
@@ -179,6 +180,7 @@ class Recipe:
     quantize: bool = False
     symmetric: bool = False
     variants: int = 0
+    former: float = 0.0
     exact_last: float = 0.0
     steps: int = 4000
     batch: Batch = field(default_factory=Batch)

@@ -54,8 +54,8 @@ def distilled_node(graph: Graph) -> str:
 
     Of a pyramid what is averaged, for its convolutions see averages alone.
     """
-    if any(node.name == "place_averages" for node in graph.nodes):
-        return graph["place_averages"].inputs[0]
+    if any(node.name == "place_cells_averages" for node in graph.nodes):
+        return graph["place_cells_averages"].inputs[0]
     node = graph["place"]
     while node.op not in CONVOLUTIONS:
         node = graph[node.inputs[0]]
@@ -233,7 +233,7 @@ class Step(nn.Module):
         assert batch.targets is not None
         parts: Parts = {}
         maps, target = batch.targets
-        grid, overview = places.place_parts(seen["place"], self.cells)
+        grid, overview = places.place_parts(seen["place"], self.cells, self.config.place_overview)
         cells = functional.normalize(_pooled(target, grid), dim=1)
         taught = [("grid", grid, cells, 1.0)]
         if batch.overview is not None and "overview" in w:

@@ -4,10 +4,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from vpr_edge.errors import CheckpointError
 from vpr_edge.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from vpr_edge.quantize.model import Int8Model
 from vpr_edge.quantize.post_training import post_training
 from vpr_edge.training.data import load_data
+from vpr_edge.training.graft import grafted
 from vpr_edge.training.network import recipe_config
 from vpr_edge.training.recipe import Recipe, load_recipe
 from vpr_edge.training.sources import spread_pictures
@@ -36,6 +40,7 @@ def calibrated(
     checkpoint: Path,
     data: Path | None,
     progress: Callable[[int, int], None] | None = None,
+    onto: str = "",
 ) -> Checkpoint:
     """Quantise a checkpoint by calibration alone, on pictures of the recipe's place sources.
 
@@ -44,6 +49,11 @@ def calibrated(
         checkpoint: of kind "float".
         data: folder of the real data sets, or None.
         progress: called while pictures are rendered.
+        onto: an int8 checkpoint that differs in the place head alone, and whose other layers are
+            kept (see `training.graft`); "" for none.
+
+    Raises:
+        CheckpointError: the int8 checkpoint differs in more.
     """
     loaded = load_data(
         recipe,
@@ -58,4 +68,11 @@ def calibrated(
         "images": len(images),
         "command": " ".join(["vpr-edge", *sys.argv[1:]]),
     }
-    return post_training(checkpoint, images, provenance, recipe.symmetric).to_checkpoint()
+    if not onto:
+        return post_training(checkpoint, images, provenance, recipe.symmetric).to_checkpoint()
+    given = load_checkpoint(find_checkpoint(onto))
+    source = load_checkpoint(checkpoint)
+    provenance |= {"method": f"place head calibrated on {onto}", "onto": given.provenance}
+    provenance["head"] = source.provenance
+    pictures = np.stack([source.preprocessing.fit(image) for image in images])
+    return grafted(Int8Model.from_checkpoint(given), source, pictures, provenance).to_checkpoint()

@@ -25,12 +25,13 @@ def place_vectors(place: Tensor, config: NetworkConfig) -> Tensor:
     return functional.normalize(place.flatten(1), dim=1)
 
 
-def place_parts(place: Tensor, cells: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+def place_parts(place: Tensor, cells: tuple[int, int, int], overview: int) -> tuple[Tensor, Tensor]:
     """The parts of a pyramid's output [N, L, 1, 1].
 
     Args:
         place: the output.
         cells: channels, rows and columns of the grid.
+        overview: values of the whole picture's vector.
 
     Returns:
         The grid [N, channels, rows, columns], each cell of length 1, and the overview
@@ -39,7 +40,7 @@ def place_parts(place: Tensor, cells: tuple[int, int, int]) -> tuple[Tensor, Ten
     channels, rows, columns = cells
     length = channels * rows * columns
     grid = place[:, :length].reshape(len(place), rows, columns, channels)
-    return grid.permute(0, 3, 1, 2), place[:, length:]
+    return grid.permute(0, 3, 1, 2), place[:, len(place[0]) - overview :]
 
 
 @dataclass(frozen=True)

@@ -119,16 +119,16 @@ def test_space_to_depth_gathers_blocks_and_depth_to_space_undoes_it() -> None:
 
 def test_a_pyramids_similarity_is_the_weighted_similarity_of_its_parts() -> None:
     network = random_network(build_graph(PYRAMID))
-    names = ("place_cells", "place_quarters", "place_overview", "place")
+    names = ("place_cells", "place_overview", "place")
     *levels, place = outputs(network, *names)
     for level in levels:
         level /= np.linalg.norm(level, axis=1, keepdims=True)
-    for share, quarters in ((0.0, 0.2), (0.3, 0.0), (1.0, 0.0)):
-        config = replace(PYRAMID, place_balance=share, place_quarters_share=quarters)
+    for share in (0.0, 0.3, 1.0):
+        config = replace(PYRAMID, place_balance=share)
         transform = output_transforms(config)["place"]["transform"]
         a, b = (place_vector(one.transpose(1, 2, 0).astype(np.float32), transform) for one in place)
-        grid, fourth, whole = ((one[0] * one[1]).sum(0).mean() for one in levels)
-        expected = (1 - share - quarters) * grid + quarters * fourth + share * whole
+        grid, whole = ((one[0] * one[1]).sum(0).mean() for one in levels)
+        expected = (1 - share) * grid + share * whole
         assert a @ b == pytest.approx(expected, abs=1e-5)
 
 

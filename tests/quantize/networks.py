@@ -49,9 +49,7 @@ ATTENTION = replace(
     norm="affine",
     tasks=("segmentation", "places", "depth"),
 )
-PYRAMID = replace(
-    GHOST, name="tiny-pyramid", head="pyramid", place_hidden=16, place_quarters=8, place_overview=20
-)
+PYRAMID = replace(GHOST, name="tiny-pyramid", head="pyramid", place_hidden=16, place_overview=20)
 UNSHUFFLED = replace(
     GEM, name="tiny-unshuffled", place_channels=12, pixel_unshuffle=2, tasks=("places",)
 )

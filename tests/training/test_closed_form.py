@@ -32,7 +32,7 @@ def evidence(pairs: int = 150, season: float = 0.0, seed: int = 0) -> Evidence:
     """Places whose teacher is linear in the features; a season adds to six channels of them."""
     rng = np.random.default_rng(seed)
     shape = build_graph(FITTED)[NAME].shape
-    matrix = np.random.default_rng(9).normal(size=(shape[0], 12))
+    matrix = np.random.default_rng(9).normal(size=(shape[0], 30))
     place = rng.normal(size=(pairs, *shape))
     both = np.concatenate([place, place + 0.1 * rng.normal(size=place.shape)])
     both[:, :6] += season * np.repeat(rng.normal(size=(2 * pairs, 6)), 1, 0)[:, :, None, None]
@@ -56,7 +56,8 @@ def described(checkpoint: Checkpoint, features: np.ndarray) -> np.ndarray:
 
 def test_only_the_head_is_new_and_it_ranks_as_the_teacher_does() -> None:
     given = before()
-    fitted = with_fitted_head(given, FITTED, [evidence()])
+    config = replace(FITTED, place_channels=24, place_balance=0.0)
+    fitted = with_fitted_head(given, config, [evidence()])
     head = ("layers.place_cells", "layers.place_overview")
     for key, value in fitted.tensors.items():
         if not key.startswith(head):
@@ -67,7 +68,7 @@ def test_only_the_head_is_new_and_it_ranks_as_the_teacher_does() -> None:
     cells /= np.linalg.norm(cells, axis=1, keepdims=True)
     flat = cells.reshape(60, -1)
     above = np.triu_indices(60, 1)
-    assert spearmanr((vectors @ vectors.T)[above], (flat @ flat.T)[above]).statistic > 0.6
+    assert spearmanr((vectors @ vectors.T)[above], (flat @ flat.T)[above]).statistic > 0.5
 
 
 def test_what_a_season_changes_weighs_little() -> None:
@@ -103,8 +104,9 @@ def test_the_former_projection_counts_by_its_share() -> None:
 @pytest.mark.parametrize(
     ("config", "former", "words"),
     [
-        (replace(FITTED, place_hidden=8), 0.0, "cannot be|can be computed"),
+        (replace(FITTED, place_hidden=8), 0.0, "can be computed"),
         (replace(FITTED, stem=16), 0.0, "same backbone"),
+        (replace(FITTED, place_channels=40), 0.0, "where the teacher has 30"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(config: NetworkConfig, former: float, words: str) -> None:

@@ -48,9 +48,8 @@ class NetworkConfig:
         place_window: rows and columns of the place map that one ConvAP cell averages.
         place_overview: values of the part that a "pyramid" head makes of the whole picture.
         place_hidden: channels of a hidden layer of a "pyramid" behind the averages; 0 for none.
-        place_quarters: values of each quarter of the picture in a "pyramid"; 0 for none.
-        place_balance: share of the whole picture in the similarity of a "pyramid".
-        place_quarters_share: likewise of the quarters; the grid has the rest.
+        place_balance: share of the whole picture in the similarity of a "pyramid"; the grid has
+            the rest.
         place_clusters: clusters of NetVLAD.
         place_ghosts: further clusters that GhostVLAD drops.
         place_projection: length that a learned projection brings the descriptor to; 0 for none.
@@ -82,9 +81,7 @@ class NetworkConfig:
     place_window: tuple[int, int] = (2, 2)
     place_overview: int = 0
     place_hidden: int = 0
-    place_quarters: int = 0
     place_balance: float = 0.5
-    place_quarters_share: float = 0.0
     place_clusters: int = 0
     place_ghosts: int = 0
     place_projection: int = 0

@@ -120,7 +120,7 @@ def attention(g: GraphBuilder, config: NetworkConfig, features: Features, name: 
 
 
 def pyramid(g: GraphBuilder, config: NetworkConfig, features: Features, name: str) -> Node:
-    """Vectors of cells, of the four quarters and of the whole map beside one another.
+    """Vectors of the cells of a grid and one of the whole map beside one another.
 
     After the spatial pyramid (Lazebnik, Schmid and Ponce, CVPR 2006): cells know where things are,
     the whole does not. Each region's average goes through a hidden layer, if any, and a projection,
@@ -130,16 +130,12 @@ def pyramid(g: GraphBuilder, config: NetworkConfig, features: Features, name: st
     if config.place_overview < 1:
         raise CheckpointError("a pyramid needs place_overview; set it to 1 or more.")
     x = features.coarse
-    rows, columns = x.shape[1:]
-    windows = {
+    levels = {
         "cells": (config.place_channels, config.place_window),
-        "quarters": (config.place_quarters, (max(1, rows // 2), max(1, columns // 2))),
-        "overview": (config.place_overview, (rows, columns)),
+        "overview": (config.place_overview, x.shape[1:]),
     }
     parts = []
-    for level, (channels, window) in windows.items():
-        if not channels:
-            continue
+    for level, (channels, window) in levels.items():
         seen = g.pool(f"place_{level}_averages", x, window)
         if config.place_hidden:
             # BatchNorm has no statistics where a batch of one has one average a channel.
@@ -164,8 +160,7 @@ def part_gain(config: NetworkConfig, length: int) -> list[float] | None:
     """The factor of each value of a descriptor of parts; None where it has but one part.
 
     With them the similarity of two descriptors is the weighted mean of their levels': the overview
-    counts `place_balance`, the quarters `place_quarters_share`, the cells the rest, each level by
-    the mean over its regions.
+    counts `place_balance`, the mean over the cells the rest.
 
     Args:
         config: of the network.
@@ -173,14 +168,9 @@ def part_gain(config: NetworkConfig, length: int) -> list[float] | None:
     """
     if config.head != "pyramid":
         return None
-    overview, quarters = config.place_overview, 4 * config.place_quarters
-    grid = length - overview - quarters
-    share = 1 - config.place_balance - (config.place_quarters_share if quarters else 0.0)
-    return [
-        *[(share / (grid // config.place_channels)) ** 0.5] * grid,
-        *[(config.place_quarters_share / 4) ** 0.5] * quarters,
-        *[config.place_balance**0.5] * overview,
-    ]
+    grid = length - config.place_overview
+    cells, share = grid // config.place_channels, config.place_balance
+    return [((1 - share) / cells) ** 0.5] * grid + [share**0.5] * config.place_overview
 
 
 def _linear(g: GraphBuilder, name: str, x: Node, channels: int) -> Node:

@@ -70,7 +70,7 @@ def with_fitted_head(
     graph = build_graph(config)
     levels = {
         f"place_{name}": f"place_{name}_averages"
-        for name in ("cells", "quarters", "overview")
+        for name in ("cells", "overview")
         if any(node.name == f"place_{name}_averages" for node in graph.nodes)
     }
     if config.head != "pyramid" or config.place_hidden:
@@ -123,7 +123,7 @@ def _fitted(
     ]
     channels = maps[0].shape[1]
     halves = [m.astype(np.float16) for m in maps]
-    targets = DistillationTargets(halves, channels, np.concatenate(aligned))
+    targets = DistillationTargets(halves, channels, np.concatenate(aligned) if aligned else None)
     seen, wanted, changed = [], [], []
     for one, known in zip(evidence, halves, strict=True):
         views = [_pooled(variant, window) for variant in one.features]
@@ -141,12 +141,18 @@ def _fitted(
     eye = torch.eye(len(spread), dtype=torch.float64)
     damped = spread + RIDGE * spread.diagonal().mean() * eye
     ridge = torch.linalg.solve(damped, x.T @ y / len(x))
-    within = torch.cat([d.reshape(-1, d.shape[-1]) for d in changed]).double() @ ridge
-    ridge = ridge @ _inverse_root(within.T @ within / len(within))
+    if changed:
+        within = torch.cat([d.reshape(-1, d.shape[-1]) for d in changed]).double() @ ridge
+        ridge = ridge @ _inverse_root(within.T @ within / len(within))
     if own is not None:
         parts = ((1 - share, ridge), (share, torch.from_numpy(own).double()))
         # Of equal mean square length, so that the shares are those of the similarity.
         ridge = torch.cat([(s / (p.T @ spread @ p).trace()).sqrt() * p for s, p in parts], 1)
+    if length > ridge.shape[1]:
+        raise CheckpointError(
+            f"{averages} is to have {length} values where the teacher has {ridge.shape[1]}; take a "
+            "network with fewer."
+        )
     values, axes = torch.linalg.eigh(ridge.T @ spread @ ridge)
     order = torch.argsort(values, descending=True)[:length]
     strength = values[order].clamp(min=1e-12) ** (-power / 2)
@@ -159,7 +165,8 @@ def _fitted(
 
 def _inverse_root(covariance: Tensor) -> Tensor:
     values, axes = torch.linalg.eigh(covariance)
-    roots = 1 / torch.sqrt(values.clamp(min=0) + FLOOR * values.mean())
+    # Where nothing differs, nothing is weighed.
+    roots = 1 / torch.sqrt(values.clamp(min=0) + FLOOR * values.mean().clamp(min=1e-9))
     return (axes * roots) @ axes.T
 
 

@@ -23,6 +23,10 @@ COMMANDS = {
         "import_checkpoint:import_checkpoint",
         "Bring in a network as a float checkpoint.",
     ),
+    "fit-places": (
+        "fit:fit_places",
+        "Compute the place head of a trained network from a teacher, in closed form.",
+    ),
     "quantize": ("quantize:quantize", "Turn a float checkpoint into int8."),
     "survey": ("survey:survey", "Bring in, quantise and measure a folder of ONNX networks."),
     "export": ("export:export", "Write ONNX, int8 TFLite, or C for a microcontroller."),

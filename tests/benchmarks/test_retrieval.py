@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from vpr_edge.benchmarks.retrieval import FIGURES, Judged, figures, judge
+from vpr_edge.benchmarks.tasks.retrieval import FIGURES, Judged, figures, judge
 from vpr_edge.errors import DataError
 from vpr_edge.places.search import best
 

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from vpr_edge.benchmarks.suite import MACRO, run_suite, suite_rows, suite_sets
 from vpr_edge.benchmarks.tasks.places import evaluate_places, hog_descriptor
+from vpr_edge.benchmarks.tasks.suite import MACRO, run_suite, suite_rows, suite_sets
 from vpr_edge.cli import cli
 from vpr_edge.datasets.registry import load_places
 from vpr_edge.errors import DataError

@@ -94,7 +94,7 @@ def evaluate_command(
     from vpr_edge.runtimes.choose import open_runtime
 
     if suite:
-        from vpr_edge.cli_suite import evaluate_suite
+        from vpr_edge.commands.suite import evaluate_suite
 
         if task != "places" or sequence > 1 or peers or homographies > 1 or centre_so_far:
             raise DataError("--suite judges single frames of places; leave the other options out.")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.benchmarks.frozen import centred_cells
-from vpr_edge.benchmarks.retrieval import FIGURES, Figure, figures, judge
 from vpr_edge.benchmarks.rows import Row
+from vpr_edge.benchmarks.tasks.frozen import centred_cells
 from vpr_edge.benchmarks.tasks.places import Describe
+from vpr_edge.benchmarks.tasks.retrieval import FIGURES, Figure, figures, judge
 from vpr_edge.datasets.nordland import DIRECTIONS
 from vpr_edge.datasets.place_set import PlaceSet
 from vpr_edge.datasets.registry import find_data, load_places

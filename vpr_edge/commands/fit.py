@@ -6,7 +6,7 @@ import click
 
 from vpr_edge.commands.console import progress
 from vpr_edge.commands.options import DATA, OVERWRITE, SETTING, output_option
-from vpr_edge.errors import OutputError
+from vpr_edge.output_checks import check_file
 
 
 @click.command("fit-places")
@@ -35,8 +35,7 @@ def fit_places(
     from vpr_edge.training.fitting import fitted_checkpoint
     from vpr_edge.training.recipe import load_recipe
 
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists already; pass --overwrite or another --output.")
+    check_file(output, overwrite, ".safetensors")
     with progress("fitting") as report:
         save_checkpoint(output, fitted_checkpoint(load_recipe(recipe, settings), data, report))
     click.echo(str(output))

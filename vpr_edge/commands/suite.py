@@ -9,9 +9,9 @@ import click
 from vpr_edge.benchmarks.rows import Row, rows_as_json
 from vpr_edge.commands.bench import chosen_artefacts
 from vpr_edge.commands.console import progress
+from vpr_edge.commands.suite_table import print_suite
 from vpr_edge.datasets.registry import ROOT_VARIABLE
 from vpr_edge.errors import DataError
-from vpr_edge.suite_table import print_suite
 
 
 def evaluate_suite(
@@ -33,9 +33,9 @@ def evaluate_suite(
     Raises:
         DataError: there is no such folder, or no set in it.
     """
-    from vpr_edge.benchmarks.frozen import FROZEN, frozen_describe
-    from vpr_edge.benchmarks.suite import run_suite, suite_rows, suite_sets
     from vpr_edge.benchmarks.tasks.evaluate import describer
+    from vpr_edge.benchmarks.tasks.frozen import FROZEN, frozen_describe
+    from vpr_edge.benchmarks.tasks.suite import run_suite, suite_rows, suite_sets
     from vpr_edge.runtimes.choose import open_runtime
 
     root = data or os.environ.get(ROOT_VARIABLE)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from vpr_edge.benchmarks.retrieval import FIGURES
 from vpr_edge.benchmarks.rows import Row
+from vpr_edge.benchmarks.tasks.retrieval import FIGURES
 from vpr_edge.commands.console import print_table
 
 HEADINGS = ("R@1", "R@5", "R@10", "AP", "R at P=1")

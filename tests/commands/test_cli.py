@@ -208,7 +208,7 @@ def test_commands_that_learn_name_the_extra_that_is_missing(
     )
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1 and "'vpr-edge[train]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "-e '.[train]'" in done.stderr
 
 
 @pytest.fixture

@@ -36,5 +36,5 @@ def test_runtimes_of_one_artefact_are_not_compared(capsys: pytest.CaptureFixture
 def test_brackets_in_a_cell_are_printed_and_not_taken_for_markup(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    print_table(["to get it"], [["pip install 'vpr-edge[tensorflow]'"]])
-    assert "pip install 'vpr-edge[tensorflow]'" in capsys.readouterr().out
+    print_table(["to get it"], [["pip install -e '.[tensorflow]'"]])
+    assert "pip install -e '.[tensorflow]'" in capsys.readouterr().out

@@ -88,5 +88,5 @@ def test_onnx2tf_refuses_what_it_would_spoil(tmp_path: Path) -> None:
 @pytest.mark.skipif(find_spec("onnx2tf") is not None, reason="onnx2tf is installed")
 def test_a_missing_onnx2tf_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
     onnx.save(float_network(), tmp_path / "net.onnx")
-    with pytest.raises(ToolMissingError, match=r"pip install 'vpr-edge\[tensorflow\]'"):
+    with pytest.raises(ToolMissingError, match=r"-e '\.\[tensorflow\]'"):
         convert_with_onnx2tf(tmp_path / "net.onnx", tmp_path / "net.tflite", [])

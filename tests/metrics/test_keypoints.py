@@ -158,7 +158,7 @@ def test_decoding_puts_zero_offsets_at_cell_centres_and_full_ones_half_a_cell_be
 
 
 def test_decoded_descriptors_equal_torch_grid_sample() -> None:
-    torch = pytest.importorskip("torch", reason="torch is the oracle: install vpr-edge[train]")
+    torch = pytest.importorskip("torch", reason="torch is the oracle: install the extra [train]")
     rng = np.random.default_rng(8)
     score, location, descriptor = (
         rng.normal(size=(6, 9, c)).astype(np.float32) for c in (1, 2, 16)

@@ -37,7 +37,7 @@ def test_classes_that_never_occur_do_not_lower_the_mean() -> None:
 
 
 def test_logits_grow_bilinearly_as_torch_grows_them() -> None:
-    torch = pytest.importorskip("torch", reason="torch is the oracle: install vpr-edge[train]")
+    torch = pytest.importorskip("torch", reason="torch is the oracle: install the extra [train]")
     logits = np.random.default_rng(1).normal(size=(30, 40, 11)).astype(np.float32)
     large = torch.nn.functional.interpolate(
         torch.tensor(logits).permute(2, 0, 1)[None], (120, 160), mode="bilinear"

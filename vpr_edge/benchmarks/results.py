@@ -15,6 +15,7 @@ from typing import Any
 from vpr_edge.benchmarks.diagnosis.diagnosis import Diagnosis
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.errors import DataError, ToolMissingError
+from vpr_edge.extras import install_extra
 from vpr_edge.files import atomic_file, sole_writer, write_json
 
 METADATA = b"vpr_edge_runs"
@@ -269,8 +270,8 @@ def _parquet() -> Any:
         import pyarrow.parquet
     except ModuleNotFoundError as error:
         raise ToolMissingError(
-            "Parquet needs the package pyarrow, which is not installed; pip install "
-            "'vpr-edge[parquet]', or choose a path that ends in .json."
+            "Parquet needs the package pyarrow, which is not installed; choose a path that ends in "
+            f".json, or {install_extra('parquet')}"
         ) from error
     return pyarrow.parquet
 

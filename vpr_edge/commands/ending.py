@@ -36,10 +36,9 @@ def run_command(command: Callable[..., Any]) -> None:
     except ModuleNotFoundError as error:
         if error.name not in LEARNING:
             raise
-        click.echo(
-            f"vpr-edge: this command needs the package {error.name}, which is not installed; "
-            "pip install 'vpr-edge[train]'.",
-            err=True,
+        say(
+            f"this command needs the package {error.name}, which is not installed; "
+            f"{install_extra('train')}"
         )
         sys.exit(USER_ERROR)
     except (click.Abort, KeyboardInterrupt):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from vpr_edge.errors import DataError, ModelError, ToolMissingError
 from vpr_edge.export.qdq_import import load_onnx
 from vpr_edge.export.tflite_write import AlignedBuffer, nhwc, pack
+from vpr_edge.extras import install_extra
 from vpr_edge.files import atomic_file
 from vpr_edge.processes import run as run_program
 from vpr_edge.scratch import ScratchFolder
@@ -55,8 +56,8 @@ def convert_with_onnx2tf(
     missing = [name for name in ("onnx2tf", "tensorflow") if find_spec(name) is None]
     if missing:
         raise ToolMissingError(
-            f"`--converter onnx2tf` needs {' and '.join(missing)}, not installed here; run "
-            "`pip install 'vpr-edge[tensorflow]'`."
+            f"`--converter onnx2tf` needs {' and '.join(missing)}, not installed here; "
+            f"{install_extra('tensorflow')}"
         )
     model = load_onnx(onnx_path)
     images = _calibration_images(onnx_path, model, representative)

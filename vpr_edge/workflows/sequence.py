@@ -4,7 +4,6 @@ The descriptors are those of the artefact, and the figures those of the file tha
 """
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from vpr_edge import __version__
 from vpr_edge.benchmarks.rows import Row
 from vpr_edge.benchmarks.tasks.evaluate import describer, recall_rows
 from vpr_edge.benchmarks.tasks.places import Describe, PlaceScores, evaluate_sequences
+from vpr_edge.command_line import recorded_command
 from vpr_edge.datasets.images import Images
 from vpr_edge.datasets.nordland import DIRECTIONS, PARTS, load_nordland
 from vpr_edge.datasets.place_set import PlaceSet
@@ -308,7 +308,7 @@ def _papers(
             "learned from": f"{learned.name}, {learned.terms}",
             "judged by": [f"{one.name}, {one.terms}" for one in judged],
             "recipe": asdict(plan.recipe) | {"qat_steps": plan.qat_steps},
-            "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+            "command": recorded_command(),
         },
     }
 

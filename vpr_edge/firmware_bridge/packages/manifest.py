@@ -1,12 +1,12 @@
 """manifest.json of a generated folder: what the C computes and what it needs."""
 
-import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from vpr_edge import __version__
+from vpr_edge.command_line import recorded_command
 from vpr_edge.files import file_list
 from vpr_edge.firmware_bridge.compile.emit import Emitter, Port
 from vpr_edge.firmware_bridge.compile.plan import Plan
@@ -36,7 +36,7 @@ def manifest(
         "name": name,
         "target": target,
         "tool": f"vpr-edge {__version__}",
-        "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+        "command": recorded_command(),
         "model": {"file": program.source, "sha256": program.sha256},
         "inputs": ports[:inputs],
         "outputs": [port | transforms.get(port["name"], {}) for port in ports[inputs:]],

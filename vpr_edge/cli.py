@@ -30,6 +30,7 @@ COMMANDS = {
     "quantize": ("quantize:quantize", "Turn a float checkpoint into int8."),
     "survey": ("survey:survey", "Bring in, quantise and measure a folder of ONNX networks."),
     "export": ("export:export", "Write ONNX, int8 TFLite, or C for a microcontroller."),
+    "verify": ("verify:verify", "Check an export again: files, golden vectors, versions."),
     "bench": ("bench:bench", "Measure latency, instructions, memory, size and accuracy."),
     "eval": ("evaluate:evaluate_command", "Measure accuracy on a data set."),
 }

@@ -8,6 +8,7 @@ import click
 
 from vpr_edge.errors import VprEdgeError
 from vpr_edge.escapes import for_terminal
+from vpr_edge.extras import install_extra
 
 USER_ERROR = 2
 INTERRUPTED = 130

@@ -32,7 +32,7 @@ def verify(folder: Path, no_run: bool, as_json: bool) -> None:
 
     The exit status is 1 when something is not as it was written.
     """
-    from vpr_edge.verify import verify as verify_folder
+    from vpr_edge.workflows.verify import verify as verify_folder
 
     found = verify_folder(folder, not no_run)
     wrong = [one for one in found if one.verdict == "wrong"]

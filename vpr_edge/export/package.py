@@ -187,7 +187,7 @@ def _manifest_of_file(source: Path, written: Path) -> dict[str, Any]:
         "source": source.name,
         "source_sha256": sha256(source),
         "tool": f"vpr-edge {__version__}",
-        "command": " ".join(["vpr-edge", *sys.argv[1:]]),
+        "command": recorded_command(),
         "operators": list(op_list(written)),
         "files": {written.name: {"sha256": sha256(written), "bytes": written.stat().st_size}},
     }

@@ -30,7 +30,7 @@ COLUMNS = (
 @click.option("--device", default="cortex-m4", show_default=True, help='Emulated; "" for none.')
 @JSON
 def survey(folder: Path, data: Path, steps: int, device: str, as_json: bool) -> None:
-    """Bring in every ONNX file of a folder, quantise it, and measure what came of it.
+    """Bring in, quantise and measure a folder of ONNX networks.
 
     \b
     vpr-edge survey NETWORKS --data PICTURES

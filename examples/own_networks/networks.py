@@ -291,6 +291,35 @@ class ResNetSilu(nn.Module):
         return self.head(functional.silu(x + self.two(self.one(x))).flatten(1))
 
 
+class VisionTransformer(nn.Module):
+    """Patches, positions, two heads of attention (Dosovitskiy et al., arXiv 2010.11929), tiny."""
+
+    def __init__(self, width: int = 32, heads: int = 2) -> None:
+        super().__init__()
+        self.heads = heads
+        self.patch, self.positions = (
+            nn.Conv2d(3, width, 8, 8),
+            nn.Parameter(torch.rand(1, 16, width)),
+        )
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch(x).flatten(2).transpose(1, 2) + self.positions
+        n, tokens, width = x.shape
+        parts = self.qkv(self.norm1(x)).chunk(3, 2)
+        q, k, v = (
+            p.reshape(n, tokens, self.heads, width // self.heads).transpose(1, 2) for p in parts
+        )
+        seen = (q @ k.transpose(2, 3) * (width // self.heads) ** -0.5).softmax(3) @ v
+        x = x + self.out(seen.transpose(1, 2).reshape(n, tokens, width))
+        return self.head((x + self.mlp(self.norm2(x))).mean(1))
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "ds_cnn": (DsCnn, (1, 1, 49, 10)),
     "unet": (UNet, (1, 3, 32, 40)),
@@ -305,6 +334,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "tcn": (Tcn, (1, 9, 64)),
     "espcn": (Espcn, (1, 1, 16, 16)),
     "mixvpr": (MixVpr, (1, 3, 32, 32)),
+    "vision_transformer": (VisionTransformer, (1, 3, 32, 32)),
     "resnet_silu": (ResNetSilu, (1, 3, 32, 32)),
 }
 

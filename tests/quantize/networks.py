@@ -102,6 +102,7 @@ def moving_graph() -> Graph:
     squeezed = g.mean("squeezed", difference)
     gate = g.node("gate", "conv", (squeezed,), (12, 1, 1), limits=(0.0, 1.0))
     excited = g.node("excited", "mul", (difference, gate), grouped.shape)
+    lifted = g.node("lifted", "offset", (leaky,), grouped.shape)
     bent = g.node("bent", "tanh", (grouped,), grouped.shape)
     apart = g.node("apart", "requantize", (bent,), grouped.shape)
     rectified = g.node("rectified", "relu", (grouped,), grouped.shape)
@@ -120,7 +121,7 @@ def moving_graph() -> Graph:
                    pads=(1, 1, 1, 1))  # fmt: skip
     smooth = g.node("smooth", "average_pool", (peaks,), peaks.shape, kernel=(3, 3),
                     pads=(1, 1, 1, 1))  # fmt: skip
-    return g.finish(tuple(n.name for n in (turned, grown, smooth, excited)))
+    return g.finish(tuple(n.name for n in (turned, grown, smooth, excited, lifted)))
 
 
 def images(count: int, seed: int = 0) -> NDArray[np.uint8]:

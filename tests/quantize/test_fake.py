@@ -12,6 +12,7 @@ from tests.quantize.networks import (
     GEM,
     fake_quantized,
     images,
+    moving_graph,
     odd_graph,
     random_network,
     tensor,
@@ -77,6 +78,19 @@ def test_integer_exact_mode_computes_the_integer_pass(trained: FakeQuantNetwork)
         values = trained(tensor(pictures))
     trained.integer_exact = False
     for name, integers in IntegerNetwork(model).run(pictures).items():
+        affine = model.activations[name]
+        real = np.moveaxis(values[name].numpy(), 1, -1)
+        np.testing.assert_array_equal(np.rint(real / affine.scale) + affine.zero_point, integers)
+
+
+def test_integer_exact_mode_holds_for_what_strangers_bring() -> None:
+    fake = fake_quantized(moving_graph())
+    model, pictures = to_int8_model(fake, None, FIT, {}), images(2, seed=5)
+    names = tuple(node.name for node in fake.graph.nodes)
+    fake.integer_exact = True
+    with torch.no_grad():
+        values = fake(tensor(pictures), names)
+    for name, integers in IntegerNetwork(model).run(pictures, names).items():
         affine = model.activations[name]
         real = np.moveaxis(values[name].numpy(), 1, -1)
         np.testing.assert_array_equal(np.rint(real / affine.scale) + affine.zero_point, integers)

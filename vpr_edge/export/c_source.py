@@ -100,6 +100,7 @@ def _write_c(
     vectors = golden_vectors(tflite_path, plan.program, random_inputs(plan.program, golden))
     write_project(plan, name, folder, vectors)
     about = read_metadata(tflite_path) if METADATA_KEY in plan.program.metadata else {}
-    if "preprocessing" in about:
+    # Camera and decoders are for colour pictures.
+    if about.get("preprocessing", {}).get("channels") == "rgb":
         write_vision(tflite_path, folder, name)
     return plan, about

@@ -333,6 +333,7 @@ _SIMPLE: dict[str, Any] = {
     "relu": lambda node: ("Relu", {}),
     "requantize": lambda node: ("Identity", {}),
     "scale": lambda node: ("Mul", {}),
+    "offset": lambda node: ("Add", {}),
     "softmax": lambda node: ("Softmax", {"axis": 1}),
     "logistic": lambda node: ("Sigmoid", {}),
     "l2_normalize": lambda node: ("LpNormalization", {"axis": 1, "p": 2}),

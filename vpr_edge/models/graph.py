@@ -15,8 +15,9 @@ Pair = tuple[int, int]
 
 # With weights for each output channel, and a bias.
 CONVOLUTIONS = ("conv", "depthwise", "transpose_conv")
-# With one scale for all of their constants: a factor of each element, a slope of each channel.
-CONSTANTS = ("scale", "prelu")
+# With one scale for all of their constants: a factor or a term of each element, a slope of each
+# channel.
+CONSTANTS = ("scale", "offset", "prelu")
 # Operations with parameters of their own; "gem" has one only in float.
 LEARNED = (*CONVOLUTIONS, *CONSTANTS, "gem")
 # Operations that move or average int8 values without rescaling them: in TFLite their output has
@@ -74,8 +75,8 @@ class Node:
             in another order), "vector" (all elements as channels, in the order of rows, columns,
             channels), "crop" (to some channels, rows and columns), "pad" (with zeros),
             "matmul" (of two maps of one row as matrices), "scale" (times learned constants),
-            "prelu" or "gem" (generalised mean with a learned power, float only: int8 has "mul",
-            "mul" and "mean" in its place).
+            "offset" (plus such), "prelu" or "gem" (generalised mean with a learned power, float
+            only: int8 has "mul", "mul" and "mean" in its place).
         inputs: names of the input nodes.
         shape: (channels, rows, columns) of the output.
         kernel, stride, dilation: (rows, columns) for convolutions and pools.
@@ -170,7 +171,7 @@ class Graph:
         Of a convolution (outputs, inputs a group, rows, columns), of learned constants
         (1, channels, rows, columns).
         """
-        if node.op == "scale":
+        if node.op in ("scale", "offset"):
             return (1, *node.shape)
         if node.op == "prelu":
             return (1, node.shape[0], 1, 1)

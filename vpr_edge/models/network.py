@@ -193,7 +193,7 @@ class Convolution(nn.Module):
 
 
 class Constants(nn.Module):
-    """A "scale" node: the input [N, 1, H, W] times learned constants [1, C, H, W]; a "prelu"."""
+    """A "scale" node: the input [N, 1, H, W] times learned constants [1, C, H, W]; and such."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
         super().__init__()
@@ -206,7 +206,9 @@ class Constants(nn.Module):
 
 
 def by_constants(node: Node, x: Tensor, weight: Tensor) -> Tensor:
-    """A "scale" or a "prelu" node."""
+    """A "scale", an "offset" or a "prelu" node."""
+    if node.op == "offset":
+        return x + weight
     return torch.where(x >= 0, x, x * weight) if node.op == "prelu" else x * weight
 
 

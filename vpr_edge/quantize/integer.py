@@ -159,6 +159,20 @@ def _fixed(node: Node, x: Tensor, source: Affine, output: Affine) -> Tensor:
     return found.permute(0, 3, 1, 2)
 
 
+def offset(
+    x: Tensor,
+    weight: Tensor,
+    source: Affine,
+    step: np.float32,
+    output: Affine,
+    rounding: Rounding = "double",
+) -> Tensor:
+    """A map plus constants: ADD, one of whose inputs the file holds."""
+    parameters = add_parameters(source, Affine(step, 0), output)
+    total = add(x.to(torch.int64), weight.round().to(torch.int64), parameters, rounding)
+    return total.clamp_(*centered_range("none", output)).to(torch.float32)
+
+
 def prelu(
     x: Tensor, below: Tensor, source: Affine, output: Affine, rounding: Rounding = "double"
 ) -> Tensor:
@@ -247,6 +261,9 @@ class IntegerNetwork:
         factor = output_multiplier(affines[node.inputs[0]].scale, weight_scale, affine.scale)
         weight, bias = self.constants[node.name]
         limits = centered_range(node.activation, affine)
+        if node.op == "offset":
+            source = affines[node.inputs[0]]
+            return offset(inputs[0], weight, source, weight_scale[0], affine, self.rounding)
         if node.op in CONVOLUTIONS:
             total = convolve(node, inputs[0], weight, bias)
         else:

@@ -76,13 +76,20 @@ def compute(
     else:
         total = inputs[0] * weights.weight
     y = (total * factor[:, None, None]).to(torch.float32)
-    if node.op == "prelu":
+    if node.op == "offset":
+        y = inputs[0] * (scales[node.inputs[0]] / scales[node.name])
+        y = y + weights.weight * (weights.weight_scale / scales[node.name])
+    elif node.op == "prelu":
         y = torch.where(inputs[0] >= 0, inputs[0] * (scales[node.inputs[0]] / scales[node.name]), y)
     if not exact:
         return round_clamp(y, *limits)
     multiplier = output_multiplier(
         affines[node.inputs[0]].scale, weights.weight_scale.cpu().numpy(), affine.scale
     )
+    if node.op == "offset":
+        step = weights.weight_scale.cpu().numpy()[0]
+        value = integer.offset(inputs[0], weights.weight, affines[node.inputs[0]], step, affine)
+        return replace_value(y, value, *limits)
     value = integer.requantize(total, multiplier, *limits)
     if node.op == "prelu":
         value = integer.prelu(inputs[0], value, affines[node.inputs[0]], affine)

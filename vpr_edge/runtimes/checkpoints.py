@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from vpr_edge.export.onnx import output_transforms
 from vpr_edge.models.checkpoint import Checkpoint, load_checkpoint
 from vpr_edge.models.network import Network
-from vpr_edge.preprocessing import Preprocessing
 from vpr_edge.quantize.integer import IntegerNetwork
 from vpr_edge.quantize.model import Int8Model
 from vpr_edge.quantize.passes import RoundedNetwork
@@ -27,7 +26,7 @@ class TorchNetwork(Runtime):
         self.path = path
         self.checkpoint = load_checkpoint(path)
         self.network = Network.from_checkpoint(self.checkpoint)
-        self.inputs = (_image(self.checkpoint.preprocessing, "float32"),)
+        self.inputs = (_input(self.checkpoint, "float32"),)
 
     def feed(self, tensors: Sequence[NDArray[Any]]) -> None:
         """See `Runtime.feed`."""
@@ -54,7 +53,8 @@ class Int8Checkpoint(Runtime):
         self.checkpoint = load_checkpoint(path)
         self.model = Int8Model.from_checkpoint(self.checkpoint)
         self.network = (IntegerNetwork if name == "integer" else RoundedNetwork)(self.model)
-        self.inputs = (_image(self.checkpoint.preprocessing, "uint8"),)
+        picture = self.checkpoint.preprocessing.channels != "values"
+        self.inputs = (_input(self.checkpoint, "uint8" if picture else "int8"),)
 
     def feed(self, tensors: Sequence[NDArray[Any]]) -> None:
         """See `Runtime.feed`."""
@@ -62,7 +62,8 @@ class Int8Checkpoint(Runtime):
 
     def invoke(self) -> None:
         """See `Runtime.invoke`."""
-        self.values = self.network.run(self.fed)
+        run = self.network.run if self.fed.dtype == np.uint8 else self.network.run_stored
+        self.values = run(self.fed)
 
     def maps(self) -> Maps:
         """See `Runtime.maps`."""
@@ -76,9 +77,10 @@ class Int8Checkpoint(Runtime):
         return _of_checkpoint(self.checkpoint, self.model.place_gain)
 
 
-def _image(preprocessing: Preprocessing, dtype: str) -> Input:
-    height, width = preprocessing.height, preprocessing.width
-    shape = (1, 3, height, width) if dtype == "float32" else (1, height, width, 3)
+def _input(checkpoint: Checkpoint, dtype: str) -> Input:
+    channels, height, width = checkpoint.graph.input.shape
+    real = dtype == "float32"
+    shape = (1, channels, height, width) if real else (1, height, width, channels)
     return Input(shape, np.dtype(dtype))
 
 

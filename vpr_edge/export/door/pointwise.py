@@ -193,8 +193,11 @@ def _by_constant(draft: Draft, node: onnx.NodeProto, name: str, values: Array, f
     elif op in ("Mul", "Div"):
         made = draft.add(output, "scale", (x.name,), x.shape)
         draft.weights[made.name] = (np.broadcast_to(gain, x.shape)[None], np.zeros(0))
+    elif (gain == 1).all():
+        made = draft.add(output, "offset", (x.name,), x.shape)
+        draft.weights[made.name] = (np.broadcast_to(shift, x.shape)[None], np.zeros(0))
     else:
-        raise Uncovered("it adds a constant that differs from pixel to pixel")
+        raise Uncovered("it subtracts a map from a constant that differs from pixel to pixel")
     draft.settle_like(output, made, view)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from vpr_edge.export.door.draft import Array, Draft, Uncovered, attributes, whole
-from vpr_edge.export.door.views import View, pieces_and_order
+from vpr_edge.export.door.views import Piece, View, pieces_and_order
 from vpr_edge.export.door.windows import read_window
 from vpr_edge.models.graph import Node, same_pads
 
@@ -133,18 +133,49 @@ def _channels_last(node: Node, rank: int, spatial: list[int]) -> View:
 
 def _product(draft: Draft, node: onnx.NodeProto) -> None:
     """MatMul of two computed matrices."""
-    left, right = (draft.view(name) for name in node.input)
-    for view in (left, right):
-        if any(view.dimensions[:-2]) or len(view.dimensions) < 2:
-            raise Uncovered(
-                "it multiplies several matrices at once (heads of attention); write one product a "
-                "head"
-            )
-    a, b = draft.arranged(left, -1, (-2,)), draft.arranged(right, -1, (-2,))
-    shape = (b.shape[0], 1, a.shape[2])
-    made = draft.add(node.output[0], "matmul", (a.name, b.name), shape)
-    rank = len(draft.shapes[node.output[0]])
-    draft.views[node.output[0]] = _channels_last(made, rank, [rank - 2])
+    name = node.output[0]
+    sides = [_one_by_one(draft, draft.view(source)) for source in node.input]
+    if len(sides[0]) != len(sides[1]):
+        raise Uncovered("it multiplies one matrix by several; repeat it first")
+    made = []
+    for number, (left, right) in enumerate(zip(*sides, strict=True)):
+        a, b = draft.arranged(left, -1, (-2,)), draft.arranged(right, -1, (-2,))
+        wish = name if len(sides[0]) == 1 else f"{name}_head{number}"
+        made.append(draft.add(wish, "matmul", (a.name, b.name), (b.shape[0], 1, a.shape[2])))
+    rank, depth, heads = len(draft.shapes[name]), made[0].shape[0], len(made)
+    if heads == 1:
+        draft.views[name] = _channels_last(made[0], rank, [rank - 2])
+        return
+    joined = draft.add(
+        name, "concat", tuple(n.name for n in made), (heads * depth, 1, made[0].shape[2])
+    )
+    (axis,) = (at for at, size in enumerate(draft.shapes[name][:-2]) if size > 1)
+    dimensions: list[Any] = [()] * rank
+    dimensions[axis] = (Piece(0, depth, heads),)
+    dimensions[-2], dimensions[-1] = whole(2, joined.shape[2]), whole(0, depth)
+    draft.views[name] = View(joined.name, tuple(dimensions))
+
+
+def _one_by_one(draft: Draft, view: View) -> list[View]:
+    """The matrices of a tensor [1, heads, rows, columns], one view each."""
+    batch = [axis for axis, pieces in enumerate(view.dimensions[:-2]) if pieces]
+    if not batch and len(view.dimensions) > 1:
+        return [view]
+    pieces = view.dimensions[batch[0]] if len(batch) == 1 else ()
+    if len(pieces) != 1:
+        raise Uncovered(f"it multiplies stacks of matrices {list(view.shape)}")
+    (heads,), source = pieces, draft.nodes[view.node]
+    if heads.stride * heads.size != source.shape[heads.axis]:
+        raise Uncovered("the heads of its matrices lie within other parts of the channels")
+    left = [() if axis in batch else pieces for axis, pieces in enumerate(view.dimensions)]
+    found = []
+    for head in range(heads.size):
+        begin, shape = [0, 0, 0], list(source.shape)
+        begin[heads.axis], shape[heads.axis] = head * heads.stride, heads.stride
+        size: Any = (shape[0], shape[1], shape[2])
+        made = draft.add(f"{view.node}_part", "crop", (view.node,), size, begin=tuple(begin))
+        found.append(View(made.name, tuple(left)))
+    return found
 
 
 def batch_normalization(draft: Draft, node: onnx.NodeProto) -> None:

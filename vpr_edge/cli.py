@@ -66,6 +66,7 @@ def cli() -> None:
 
     \b
     vpr-edge demo                                          the whole way, with a report
+    vpr-edge import net.onnx                               a network of your own
     vpr-edge quantize nano                                 float checkpoint to int8
     vpr-edge export nano-int8 --target tflite-int8         int8 checkpoint to TFLite
     vpr-edge bench out/nano.tflite                         its latency and memory

@@ -37,7 +37,10 @@ def tflite_differences(tflite_path: Path, model: Int8Model) -> list[str]:
             continue
         found += _activation(node, subgraph.tensors[index], model.activations[node.name])
         if node.name in model.layers:
-            parts = [subgraph.tensors[i] for i in writers[index].inputs[1:3]]
+            # TRANSPOSE_CONV reads a shape first, and its map third.
+            places = (1, 3) if node.op == "transpose_conv" else (1, 2)
+            read = writers[index].inputs
+            parts = [subgraph.tensors[read[place]] for place in places if place < len(read)]
             compare = _convolution if node.op in CONVOLUTIONS else _constants
             found += compare(node, parts, file.buffers, model)
     return found
@@ -85,10 +88,14 @@ def _convolution(node: Node, parts: list[Any], buffers: list[Any], model: Int8Mo
 
 def _constants(node: Node, parts: list[Any], buffers: list[Any], model: Int8Model) -> list[str]:
     layer, tensor = model.layers[node.name], parts[0]
+    expected = layer.weight.transpose(0, 2, 3, 1)
+    if node.op == "prelu":
+        # [1, 1, channels]: TFLite's slopes have no batch.
+        expected = expected[0]
     return _unequal(
         node,
         {
-            "constants": (_data(tensor, buffers, np.int8), layer.weight.transpose(0, 2, 3, 1)),
+            "constants": (_data(tensor, buffers, np.int8), expected),
             "scales": (np.asarray(tensor.quantization.scale), layer.weight_scale),
             "zero points": (np.asarray(tensor.quantization.zeroPoint), np.zeros(1, np.int64)),
         },

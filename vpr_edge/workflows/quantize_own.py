@@ -26,7 +26,7 @@ from vpr_edge.quantize.model import Int8Model
 
 STEPS = 200
 BATCH = 8
-LEARNING_RATE = 2e-4
+LEARNING_RATE = 5e-5
 MOST_INPUTS = 400
 CALIBRATION_INPUTS = 64
 # Every so manieth input is held back to judge by.

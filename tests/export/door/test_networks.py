@@ -8,6 +8,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from vpr_edge.benchmarks.diagnosis.diagnose import int8_model
+from vpr_edge.export.carried import tflite_differences
 from vpr_edge.export.door.enter import Wish, enter_onnx
 from vpr_edge.export.onnx import write_qdq_onnx
 from vpr_edge.export.tflite import write_tflite
@@ -52,6 +54,10 @@ def test_a_strangers_network_computes_the_same_and_equals_tflm(name: str, tmp_pa
     model = Int8Model.from_checkpoint(quantized.checkpoint)
     write_qdq_onnx(model, tmp_path / "own.onnx")
     tflite = write_tflite(tmp_path / "own.onnx", tmp_path / "own.tflite")
+    assert tflite_differences(tflite, model) == []
+    # What `bench --layers` reads back is what was written.
+    read = int8_model(tflite, checkpoint)
+    assert read.activations == model.activations and read.graph == model.graph
     stored = stored_inputs(model, inputs[:2])
     ours, oracle = IntegerNetwork(model).run_stored(stored), Tflm(tflite)
     for index in range(len(stored)):

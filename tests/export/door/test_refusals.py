@@ -160,6 +160,18 @@ def test_a_mean_for_each_channel_is_folded_only_where_that_is_exact(
     assert found.snr_db["y"] > 90
 
 
+def test_channels_last_moves_nothing(tmp_path: Path) -> None:
+    nodes = [
+        node("Transpose", "image", output="t", perm=[0, 3, 1, 2]),
+        conv("t", output="c"),
+        node("Transpose", "c", output="y", perm=[0, 2, 3, 1]),
+    ]
+    path = save(tmp_path / "net.onnx", nodes, weights(), (("image", (1, 8, 9, 3)),))
+    found = enter_onnx(path)
+    assert [node.op for node in found.checkpoint.graph.nodes] == ["input", "conv"]
+    assert found.checkpoint.graph.input.shape == (3, 8, 9) and found.snr_db["y"] > 90
+
+
 def test_a_role_names_the_output_and_decoders_know_it(tmp_path: Path) -> None:
     path = save(tmp_path / "net.onnx", [conv()], weights())
     found = enter_onnx(path, Wish(roles={"place": "y"}))

@@ -201,11 +201,16 @@ def int8_model(path: Path, reference: Checkpoint) -> Int8Model:
     layers = {}
     for node in graph.weighted():
         read = [file.tensors[index] for index in writers[node.name].inputs]
-        constants = [(t.values, t.scale) for t in read if t.values is not None]
+        # Shapes and axes have no scale.
+        constants = [(t.values, t.scale) for t in read if t.values is not None and t.scale.size]
         # TFLite has [O, rows, columns, I], of depthwise convolutions [1, rows, columns, O].
         order = (3, 0, 1, 2) if node.op == "depthwise" else (0, 3, 1, 2)
+        stored = constants[0][0]
+        if stored.ndim == 3:
+            # PRELU's slopes, [1, 1, channels].
+            stored = stored[None]
         layers[node.name] = Int8Layer(
-            np.ascontiguousarray(constants[0][0].transpose(order)),
+            np.ascontiguousarray(stored.transpose(order)),
             constants[0][1],
             constants[1][0] if len(constants) > 1 else np.zeros(0, np.int32),
         )

@@ -325,11 +325,17 @@ def _compared(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     with tempfile.TemporaryDirectory() as folder:
-        written = write_onnx(checkpoint, Path(folder) / "ours.onnx")
+        written = write_onnx(checkpoint, Path(folder) / "ours.onnx").read_bytes()
+    try:
         theirs, ours = (
             onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-            for content in (model.SerializeToString(), written.read_bytes())
+            for content in (model.SerializeToString(), written)
         )
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"ONNX Runtime does not take {path} ({reason}); export it again."
+        ) from error
     random = np.random.default_rng(0)
     fit, shape = checkpoint.preprocessing, checkpoint.graph.input.shape
     signal, noise = dict.fromkeys(views, 0.0), dict.fromkeys(views, 0.0)

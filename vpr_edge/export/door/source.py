@@ -162,8 +162,12 @@ def _simplified(
             f"{path} does not compute at the input {'x'.join(map(str, shape))} ({reason}); "
             "correct --shape."
         ) from error
-    shapes = shapes_of(found)
+    shapes, names = shapes_of(found), set[str]()
     for node in found.graph.node:
+        # ONNX Runtime refuses nodes of one name, which the checker lets pass.
+        if node.name in names:
+            node.name = f"{node.name}_{node.output[0]}"
+        names.add(node.name)
         for output in node.output:
             known = shapes.get(output)
             if output and (known is None or 0 in known):

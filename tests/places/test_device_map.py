@@ -153,7 +153,9 @@ def test_the_town_is_recognised_as_by_floats(data_sets: Path, tmp_path: Path) ->
     model = Int8Model.from_checkpoint(load_checkpoint(find_checkpoint("nano-int8")))
     onnx = write_qdq_onnx(model, tmp_path / "nano.onnx")
     runtime = TflmRuntime(write_tflite(onnx, tmp_path / "nano.tflite"))
-    index, tensor = next((i, t) for i, t in enumerate(runtime.outputs) if t.name == "place")
+    index, tensor = next(
+        (i, t) for i, t in enumerate(runtime.interpreter.file.outputs) if t.name == "place"
+    )
     affine = Affine(tensor.scale[0], int(tensor.zero_point[0]))
     corridor = load_corridor(data_sets / "vpr_corridor")
     part = 24
@@ -162,7 +164,7 @@ def test_the_town_is_recognised_as_by_floats(data_sets: Path, tmp_path: Path) ->
         found = []
         for image in images:  # type: ignore[attr-defined]
             runtime.run(runtime.preprocessing.fit(image))
-            found.append(runtime.interpreter.get_output(index)[0].copy())
+            found.append(runtime.interpreter.outputs()[index][0])
         return found
 
     def vectors(places: list[NDArray[np.int8]]) -> NDArray[np.float32]:

@@ -43,16 +43,18 @@ def survey(folder: Path, data: Path, steps: int, device: str, as_json: bool) -> 
 
     from vpr_edge.workflows.survey import survey as run
 
+    found = []
+    if not as_json:
+        click.echo(f"| {' | '.join(COLUMNS)} |")
+        click.echo("| --- |" + " ---: |" * (len(COLUMNS) - 1))
     with progress("networks") as report:
-        found = list(run(folder, data, steps, device, report))
+        for one in run(folder, data, steps, device, report):
+            found.append(one)
+            if not as_json:
+                cells = [f"refused: {one.refused}"] if one.refused else _cells(one)
+                click.echo(f"| {one.name} | {' | '.join(cells)} |")
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
-        return
-    click.echo(f"| {' | '.join(COLUMNS)} |")
-    click.echo("| --- |" + " ---: |" * (len(COLUMNS) - 1))
-    for one in found:
-        cells = [f"refused: {one.refused}"] if one.refused else _cells(one)
-        click.echo(f"| {one.name} | {' | '.join(cells)} |")
 
 
 def _cells(one: "Surveyed") -> list[str]:

@@ -1,7 +1,5 @@
 """Float ONNX in, float checkpoint out, compared with the original in ONNX Runtime."""
 
-import math
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,12 +11,12 @@ import onnx
 from numpy.typing import NDArray
 
 from vpr_edge.errors import ModelError
+from vpr_edge.export.door.compare import compared
 from vpr_edge.export.door.draft import Draft, Uncovered
 from vpr_edge.export.door.fold import fold, is_affine
 from vpr_edge.export.door.operators import OPERATORS
 from vpr_edge.export.door.source import constants_of, read_float_onnx, shapes_of
 from vpr_edge.export.door.views import View, plain
-from vpr_edge.export.onnx import write_onnx
 from vpr_edge.models.checkpoint import Checkpoint
 from vpr_edge.models.config import TASKS
 from vpr_edge.models.graph import Graph, Node
@@ -26,10 +24,6 @@ from vpr_edge.preprocessing import Preprocessing
 
 ROLES = tuple(name for names in TASKS.values() for name in names)
 ROLE_CHANNELS = {"score": 1, "location": 2, "depth": 1}
-# Below this the network that came out is not the one that went in.
-LEAST_DB = 15.0
-LARGEST_DB = 150.0
-SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ def enter_onnx(path: Path, wish: Wish | None = None) -> Entered:
     checkpoint = Checkpoint("float", None, tensors, preprocessing, provenance, graph)
     views = {name: (names[i], draft.views[names[i]]) for i, name in enumerate(outputs)}
     operators = Counter(node.op_type for node in model.graph.node)
-    snr = _compared(path, model, checkpoint, views, wish)
+    snr = compared(path, model, checkpoint, views, wish.mean, wish.std)
     return Entered(checkpoint, dict(sorted(operators.items())), snr, views)
 
 
@@ -307,68 +301,3 @@ def _declared(draft: Draft, fit: Preprocessing, outputs: tuple[str, ...]) -> Pre
     }
     # A zero between two pixel steps moves by half a step at most.
     return replace(fit, scale=scale, zero=round(zero))
-
-
-def _compared(
-    path: Path,
-    model: onnx.ModelProto,
-    checkpoint: Checkpoint,
-    views: Mapping[str, tuple[str, View]],
-    wish: Wish,
-) -> dict[str, float]:
-    """Both networks in ONNX Runtime on the same random inputs."""
-    import onnxruntime
-
-    constants = constants_of(model)
-    (entry,) = [v.name for v in model.graph.input if v.name not in constants]
-    full = shapes_of(model)[entry]
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    with tempfile.TemporaryDirectory() as folder:
-        written = write_onnx(checkpoint, Path(folder) / "ours.onnx").read_bytes()
-    try:
-        theirs, ours = (
-            onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-            for content in (model.SerializeToString(), written)
-        )
-    except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"ONNX Runtime does not take {path} ({reason}); export it again."
-        ) from error
-    random = np.random.default_rng(0)
-    fit, shape = checkpoint.preprocessing, checkpoint.graph.input.shape
-    signal, noise = dict.fromkeys(views, 0.0), dict.fromkeys(views, 0.0)
-    for _ in range(SAMPLES):
-        if fit.channels == "values":
-            seen = random.normal(size=shape).astype(np.float32)
-            given = seen
-        else:
-            pixels = random.integers(0, 256, (*shape[1:], shape[0]), np.uint8)
-            seen = fit.to_float(pixels)
-            mean, std = (np.array(v)[:, None, None] for v in (wish.mean, wish.std))
-            given = ((np.moveaxis(pixels, -1, 0) / 255 - mean) / std).astype(np.float32)
-        last = len(full) == 4 and full[1:] != shape
-        tensor = (given.transpose(1, 2, 0) if last else given).reshape(full)
-        wanted = dict(
-            zip([o.name for o in theirs.get_outputs()], theirs.run(None, {entry: tensor}),
-                strict=True)
-        )  # fmt: skip
-        found = ours.run(list(views), {"image": seen[None]})
-        for (name, (original, view)), value in zip(views.items(), found, strict=True):
-            real = np.asarray(wanted[original], np.float64)
-            signal[name] += float((real**2).sum())
-            noise[name] += float(((view.to_onnx(np.asarray(value)[0]) - real) ** 2).sum())
-    snr = {
-        name: LARGEST_DB
-        if noise[name] == 0
-        else min(10 * math.log10(max(signal[name], 1e-30) / noise[name]), LARGEST_DB)
-        for name in views
-    }
-    worst = min(snr, key=lambda name: snr[name])
-    if not snr[worst] > LEAST_DB:
-        raise ModelError(
-            f"what came in of {path} computes another '{worst}' than the original "
-            f"({snr[worst]:.0f} dB); report the file."
-        )
-    return snr

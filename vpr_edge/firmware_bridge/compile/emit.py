@@ -1,11 +1,13 @@
 """C text from a plan: the header, the layers, the weights."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import count
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from vpr_edge.firmware_bridge.compile.plan import Plan
 from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
     C_TYPES,
+    CORES_IN_C,
     Constant,
     Kernel,
     Operator,
@@ -29,6 +32,7 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
 from vpr_edge.firmware_bridge.operators.shared.storage import ALIGNMENT, size
 
 VALUES_A_LINE = 20
+NO_VARIANTS: Mapping[str, NDArray[Any]] = MappingProxyType({})
 # Compilers need not tell longer names apart (C99 5.2.4.1).
 LONGEST_IDENTIFIER = 40
 RUNTIME_HEADERS = Path(__file__).parents[1] / "runtime"
@@ -67,11 +71,24 @@ class Port:
 
 @dataclass(frozen=True, eq=False)
 class Array:
-    """A constant of the weights file."""
+    """A constant of the weights file.
+
+    Attributes:
+        symbol: its name in C.
+        c_type: of an element.
+        values: the elements, of any shape.
+        variants: (condition in C, array) for the cores that have one of their own; its symbol is
+            another, so that objects compiled for different cores do not link.
+    """
 
     symbol: str
     c_type: str
     values: NDArray[Any]
+    variants: tuple[tuple[str, "Array"], ...] = ()
+
+    def bytes_for(self, condition: str | None) -> int:
+        """Of flash in a build for the cores that the condition tells."""
+        return dict(self.variants).get(condition or "", self).values.nbytes
 
     @property
     def rows(self) -> str:
@@ -129,7 +146,7 @@ class Emitter:
         self.functions: dict[tuple[tuple[str, ...], str], Function] = {}
         self.headers: dict[str, None] = {}
         self._constants: dict[Tensor, str] = {}
-        self._contents: dict[tuple[str, bytes], str] = {}
+        self._contents: dict[tuple[Any, ...], str] = {}
         self.layers = tuple(
             layer
             for index, operator in enumerate(plan.program.operators)
@@ -188,7 +205,8 @@ class Emitter:
             at = self.plan.scratch.get(index)
             return "NULL" if at is None else f"(void *)(arena + {at})"
         if isinstance(value, Constant):
-            return self._array(f"{self.name}_layer{index}_{value.name}", value.values)
+            symbol = f"{self.name}_layer{index}_{value.name}"
+            return self._array(symbol, value.values, value.variants)
         if value.values is not None:
             if value not in self._constants:
                 symbol = f"{self.name}_constant{len(self._constants)}"
@@ -197,12 +215,20 @@ class Emitter:
         pointer = parameter.declaration.rsplit("*", 1)[0].strip() + " *"
         return f"({pointer})(void *)(arena + {self.plan.offsets[value]})"
 
-    def _array(self, symbol: str, values: NDArray[Any]) -> str:
+    def _array(
+        self, symbol: str, values: NDArray[Any], variants: Mapping[str, NDArray[Any]] = NO_VARIANTS
+    ) -> str:
         """The symbol of an array; arrays of the same content share one."""
-        key = (values.dtype.name, values.tobytes())
+        chosen = {kind: variants[kind] for kind in CORES_IN_C if kind in variants}
+        contents = [(kind, v.dtype.name, v.tobytes()) for kind, v in chosen.items()]
+        key = (values.dtype.name, values.tobytes(), *contents)
         if key not in self._contents:
             self._contents[key] = symbol
-            self.arrays.append(Array(symbol, C_TYPES[values.dtype.name], values))
+            special = tuple(
+                (CORES_IN_C[kind], Array(f"{symbol}_{kind}", C_TYPES[v.dtype.name], v))
+                for kind, v in chosen.items()
+            )
+            self.arrays.append(Array(symbol, C_TYPES[values.dtype.name], values, special))
         return self._contents[key]
 
     def golden(self, vector: Vector, port: Port) -> Array:
@@ -230,8 +256,14 @@ class Emitter:
 
     @property
     def weight_bytes(self) -> int:
-        """Of all constants."""
-        return sum(array.values.nbytes for array in self.arrays)
+        """Of all constants in the build for the cores that need most."""
+        builds = (None, *CORES_IN_C.values())
+        return max(sum(array.bytes_for(build) for array in self.arrays) for build in builds)
+
+    @property
+    def has_variants(self) -> bool:
+        """Whether constants differ from core to core."""
+        return any(array.variants for array in self.arrays)
 
     def render(self, template: str, **more: Any) -> str:
         """A file's text from its template."""

@@ -1,14 +1,18 @@
 """CONV_2D and DEPTHWISE_CONV_2D, int8."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.firmware_bridge.depthwise_planes import DepthwisePlanes, depthwise_planes
 from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
+    DSP,
+    NOTHING,
     Constant,
     Kernel,
     Operator,
@@ -18,10 +22,10 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
     parameters,
 )
 from vpr_edge.firmware_bridge.operators.shared.pointwise import (
-    SCRATCH,
-    channel_constants,
+    Matrix,
     packed_depth,
     pointwise_kernel,
+    scratch_bytes,
 )
 from vpr_edge.firmware_bridge.operators.shared.requantize import (
     Requantization,
@@ -151,30 +155,46 @@ class Convolution(WindowedWeights):
     @property
     def scratch_bytes(self) -> int:
         """See `Operator`."""
-        return SCRATCH * self.depth
+        return scratch_bytes(prod(self.dense.shape[1:]))
+
+    @property
+    def taps_by_words(self) -> NDArray[np.intp] | None:
+        """Order of the taps where the rows of a patch are no whole words.
+
+        Whole words of all rows come first, then what is left over of each
+        (runtime/vpr_conv_extended_dsp_s8.h). None where that is the order in the file.
+        """
+        _, rows, columns, channels = self.dense.shape
+        width = columns * channels
+        whole = width - width % 4
+        if whole in (0, width) or self.window.dilation[1] != 1:
+            return None
+        at = np.arange(rows * width).reshape(rows, width)
+        return np.concatenate([at[:, :whole].reshape(-1), at[:, whole:].reshape(-1)])
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        matrix = self.dense.reshape(len(self.dense), -1)
+        weights = self.dense.reshape(len(self.dense), -1)
         q = self.requantization
         if self.window.is_pointwise:
-            return pointwise_kernel(self.source, self.outputs[0], matrix, self.zero_point, q)
-        shape = self.geometry() | {"out_channels": len(matrix), "depth": self.depth}
+            return pointwise_kernel(self.source, self.outputs[0], weights, self.zero_point, q)
+        shape = self.geometry() | {"out_channels": len(weights), "depth": self.depth}
+        matrix = Matrix.of(weights, self.zero_point, q, self.taps_by_words)
         return Kernel(
             "vpr_conv_s8.h",
             "conv_s8",
             parameters(
                 [
                     ("const int8_t *input", self.source),
-                    *channel_constants(matrix, self.zero_point, q),
+                    *matrix.parameters(),
                     ("int8_t *output", self.outputs[0]),
                     ("void *scratch", Scratch()),
                 ]
             ),
             f"const struct vpr_conv shape = {c_struct(**shape)};\n"
-            f"const struct vpr_channels channels = {q.c_channels()};\n"
+            f"{matrix.c()}"
             f"const struct vpr_range range = {q.range.c()};\n"
-            f"vpr_conv_s8(shape, input, {self.zero_point}, channels, range, output, scratch);",
+            f"vpr_conv_s8(shape, input, {self.zero_point}, matrix, range, output, scratch);",
         )
 
 
@@ -222,30 +242,52 @@ class DepthwiseConvolution(WindowedWeights):
         return (self.requantization.apply(np.asarray(sums), np.dtype("i1"))[None],)
 
     @property
+    def multiplier(self) -> int:
+        """Output channels an input channel."""
+        return self.weights.shape[3] // self.source.shape[3]
+
+    @cached_property
+    def planes(self) -> DepthwisePlanes | None:
+        """The layer as cores with the DSP extension compute it by planes, where they can."""
+        return depthwise_planes(
+            self.window, self.weights, self.zero_point, self.requantization, self.multiplier
+        )
+
+    @property
     def scratch_bytes(self) -> int:
-        """See `Operator`: the input under one kernel."""
-        return prod(self.window.kernel) * self.source.shape[3]
+        """See `Operator`: the input under one kernel, or a band of planes."""
+        planes = self.planes.scratch_bytes if self.planes else 0
+        return max(prod(self.window.kernel) * self.source.shape[3], planes)
+
+    def clearance(self, index: int) -> int | None:
+        """See `Operator`."""
+        pixels = self.source.shape[3], self.outputs[0].shape[3]
+        return self.window.clearance(*pixels, rows=self.planes.band if self.planes else 1)
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        q = self.requantization
-        multiplier = self.weights.shape[3] // self.source.shape[3]
+        q, planes = self.requantization, self.planes
+        weights: dict[str, Values] = {}
+        unread: dict[str, Values] = {}
+        if planes:
+            weights, unread = {DSP: planes.constants}, {DSP: NOTHING}
+        band = planes.band if planes else 0
+        shape = self.geometry() | {"multiplier": self.multiplier, "band": band}
         return Kernel(
             "vpr_depthwise_s8.h",
             "depthwise_s8",
             parameters(
                 [
                     ("const int8_t *input", self.source),
-                    ("const int8_t *weights", Constant("weights", self.weights)),
-                    ("const int32_t *bias", Constant("bias", q.bias)),
-                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier)),
-                    ("const int8_t *shift", Constant("shift", q.shift)),
+                    ("const void *weights", Constant("weights", self.weights, weights)),
+                    ("const int32_t *bias", Constant("bias", q.bias, unread)),
+                    ("const int32_t *multiplier", Constant("multiplier", q.multiplier, unread)),
+                    ("const int8_t *shift", Constant("shift", q.shift, unread)),
                     ("int8_t *output", self.outputs[0]),
                     ("void *scratch", Scratch()),
                 ]
             ),
-            f"const struct vpr_depthwise shape = "
-            f"{c_struct(**self.geometry(), multiplier=multiplier)};\n"
+            f"const struct vpr_depthwise shape = {c_struct(**shape)};\n"
             f"const struct vpr_channels channels = {q.c_channels()};\n"
             f"const struct vpr_range range = {q.range.c()};\n"
             f"vpr_depthwise_s8(shape, input, {self.zero_point}, channels, range, output, scratch);",

@@ -16,11 +16,13 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
     parameters,
 )
 from vpr_edge.firmware_bridge.operators.shared.pointwise import (
-    SCRATCH,
-    packed_depth,
     pointwise_kernel,
+    scratch_bytes,
 )
-from vpr_edge.firmware_bridge.operators.shared.requantize import Requantization, settle
+from vpr_edge.firmware_bridge.operators.shared.requantize import (
+    Requantization,
+    settle,
+)
 from vpr_edge.firmware_bridge.operators.shared.window import Window
 from vpr_edge.firmware_bridge.operators.tap_sums import layer_requantization, weights_zero_point
 
@@ -82,7 +84,7 @@ class FullyConnected(Operator):
     @property
     def scratch_bytes(self) -> int:
         """See `Operator`: one vector is read as it is."""
-        return 0 if self.rows == 1 else SCRATCH * packed_depth(self.weights.shape[1])
+        return 0 if self.rows == 1 else scratch_bytes(self.weights.shape[1])
 
     def clearance(self, index: int) -> int | None:
         """See `Operator`: as a 1x1 convolution's; one vector is read for every output."""

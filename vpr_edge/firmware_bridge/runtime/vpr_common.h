@@ -17,6 +17,15 @@
 #define VPR_INLINE static inline
 #endif
 
+/* A function that is all assembly, its arguments where the calling convention puts them. */
+#if defined(__clang__)
+#define VPR_NAKED __attribute__((naked, noinline, unused))
+#define VPR_UNUSED __attribute__((unused))
+#elif defined(__GNUC__)
+#define VPR_NAKED __attribute__((naked, noinline, noclone, unused))
+#define VPR_UNUSED __attribute__((unused))
+#endif
+
 /* -DVPR_PORTABLE_ONLY turns the fast variants off, to compare with them. */
 #if !defined(VPR_PORTABLE_ONLY) && (defined(__GNUC__) || defined(__clang__))
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
@@ -79,6 +88,17 @@ VPR_INLINE int8_t vpr_to_s8(int32_t x, int32_t multiplier, int32_t shift,
 {
     return (int8_t)vpr_clamp(vpr_requantize(x, multiplier, shift) + range.zero_point, range.low,
                              range.high);
+}
+
+/* Clamps outputs that a kernel has only saturated to int8. */
+VPR_INLINE void vpr_narrow_s8(int8_t *output, int32_t count, const struct vpr_range range)
+{
+    if (range.low == -128 && range.high == 127) {
+        return;
+    }
+    for (int32_t k = 0; k < count; ++k) {
+        output[k] = (int8_t)vpr_clamp(output[k], range.low, range.high);
+    }
 }
 
 /* Four bytes from any address. */

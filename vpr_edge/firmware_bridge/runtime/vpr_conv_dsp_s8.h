@@ -1,4 +1,5 @@
-/* CONV_2D, int8, with the DSP extension: two pixels by two output channels at a time.
+/* CONV_2D, int8, with the DSP extension. Half-extended weights are for vpr_conv_extended_dsp_s8.h;
+ * here the others are: two pixels by two output channels at a time.
  *
  * The patches of two pixels are widened to halfwords once, in the order in which SXTB16 takes a
  * word of weights apart (bytes 0 and 2, then 1 and 3), so that each SMLAD does two
@@ -9,7 +10,7 @@
 #ifndef VPR_CONV_DSP_S8_H
 #define VPR_CONV_DSP_S8_H
 
-#include "vpr_dsp.h"
+#include "vpr_conv_extended_dsp_s8.h"
 
 /* Widens `count` bytes (a multiple of 4) to halfwords, into every other pair of words. */
 VPR_INLINE uint32_t *vpr_widen_s8(const int8_t *from, int32_t count, uint32_t *to)
@@ -75,24 +76,26 @@ VPR_INLINE void vpr_conv_patch_dsp_s8(const struct vpr_conv s, const int8_t *inp
         [b1] "+r"(b1), [u] "=&r"(u), [v] "=&r"(v)
 
 /* Adds `depth` products to each of four sums: the weights of two channels against the patches of
- * two pixels. Returns where the next two channels' weights begin. */
-VPR_INLINE const int8_t *vpr_dot_2x2_dsp_s8(const uint32_t *patch, const int8_t *weights,
-                                            int32_t depth, int32_t sums[4])
+ * two pixels, those of the group's first two channels or of its `second` ones. */
+VPR_INLINE void vpr_dot_2x2_dsp_s8(const uint32_t *patch, const int8_t *weights, int32_t depth,
+                                   int32_t second, int32_t sums[4])
 {
     int32_t a0 = sums[0], a1 = sums[1], b0 = sums[2], b1 = sums[3];
     uint32_t u, v;
     const int32_t whole = depth / VPR_CONV_BLOCK, rest = depth - whole * VPR_CONV_BLOCK;
+    weights += second ? 2 * VPR_CONV_BLOCK : 0;
     /* The loops are left to the compiler: it alone knows which registers it can spare. */
     for (int32_t k = 0; k < whole; ++k) {
         __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], #16]")
                          VPR_CONV_STEP("[%[w], #4]", "[%[w], #20]")
                          VPR_CONV_STEP("[%[w], #8]", "[%[w], #24]")
                          VPR_CONV_STEP("[%[w], #12]", "[%[w], #28]")
-                         "adds %[w], %[w], #32\n\t"
+                         "adds %[w], %[w], #64\n\t"
                          : VPR_CONV_OPERANDS
                          :
                          : "r2", "r3", "r4", "r5", "cc", "memory");
     }
+    weights += second ? 2 * rest - 2 * VPR_CONV_BLOCK : 0;
     /* The last block, by its length: an offset in a register would be one register too many. */
     if (rest == 4) {
         __asm__ volatile(VPR_CONV_STEP("[%[w]]", "[%[w], #4]")
@@ -117,38 +120,37 @@ VPR_INLINE const int8_t *vpr_dot_2x2_dsp_s8(const uint32_t *patch, const int8_t 
     sums[1] = a1;
     sums[2] = b0;
     sums[3] = b1;
-    return weights + 2 * rest;
 }
 #undef VPR_CONV_OPERANDS
 #undef VPR_CONV_STEP
 
 /* Output channels of one or two pixels from their widened patches. */
 VPR_INLINE void vpr_conv_pixels_dsp_s8(const struct vpr_conv s, const uint32_t *patch,
-                                       int32_t pixels, const struct vpr_channels c,
+                                       int32_t pixels, const struct vpr_matrix m,
                                        const struct vpr_range range, int8_t *output)
 {
-    const int8_t *weights = c.weights;
     for (int32_t o = 0; o < s.out_channels; o += 2) {
-        const int32_t p = o + 1 < s.out_channels ? o + 1 : o;
-        int32_t sums[4] = {c.bias[o], c.bias[p], c.bias[o], c.bias[p]};
-        weights = vpr_dot_2x2_dsp_s8(patch, weights, s.depth, sums);
-        output[o] = vpr_output_dsp_s8(sums[0], c, o, range);
-        if (pixels == 2) {
-            output[s.out_channels + o] = vpr_output_dsp_s8(sums[2], c, o, range);
-        }
-        if (p != o) {
-            output[p] = vpr_output_dsp_s8(sums[1], c, p, range);
+        const int32_t *bias = m.constants + o / 4 * 12 + o % 4;
+        int32_t sums[4] = {bias[0], bias[1], bias[0], bias[1]};
+        vpr_dot_2x2_dsp_s8(patch, vpr_matrix_weights(m, s.depth, o & ~3), s.depth, o & 2, sums);
+        for (int32_t k = 0; k < 2 && o + k < s.out_channels; ++k) {
+            output[o + k] = vpr_matrix_output(sums[k], m, o + k, range);
             if (pixels == 2) {
-                output[s.out_channels + p] = vpr_output_dsp_s8(sums[3], c, p, range);
+                output[s.out_channels + o + k] = vpr_matrix_output(sums[2 + k], m, o + k, range);
             }
         }
     }
 }
 
 VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_t input_zero_point,
-                            const struct vpr_channels c, const struct vpr_range range,
+                            const struct vpr_matrix m, const struct vpr_range range,
                             int8_t *output, void *scratch)
 {
+    if (m.half_extended) {
+        vpr_conv_extended_dsp_s8(s, input, (int8_t)input_zero_point, m.weights, range, output,
+                                 scratch);
+        return;
+    }
     uint32_t *patch = (uint32_t *)scratch;
     int8_t *bytes = (int8_t *)(patch + s.depth);
     int32_t x = 0, y = 0;
@@ -163,7 +165,7 @@ VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_
                 ++y;
             }
         }
-        vpr_conv_pixels_dsp_s8(s, patch, pixels, c, range, output);
+        vpr_conv_pixels_dsp_s8(s, patch, pixels, m, range, output);
         output += 2 * s.out_channels;
     }
 }

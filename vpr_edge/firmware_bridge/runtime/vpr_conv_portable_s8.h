@@ -1,4 +1,4 @@
-/* CONV_2D, int8, in portable C: one pixel and two output channels at a time.
+/* CONV_2D, int8, in portable C: one pixel and four output channels at a time.
  *
  * Scratch: one patch, unless the kernel is 1x1 with stride 1, which reads the input itself.
  */
@@ -13,8 +13,17 @@ VPR_INLINE int32_t vpr_dot_s8(const int8_t *a, const int8_t *b, int32_t count, i
     return sum;
 }
 
+/* Adds `count` products to the sum of each of four channels, whose weights lie `step` apart. */
+VPR_INLINE void vpr_dot_four_s8(const int8_t *x, const int8_t *w, int32_t count, int32_t step,
+                                int32_t sums[4])
+{
+    for (int32_t o = 0; o < 4; ++o) {
+        sums[o] = vpr_dot_s8(x, w + o * step, count, sums[o]);
+    }
+}
+
 VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_t input_zero_point,
-                            const struct vpr_channels c, const struct vpr_range range,
+                            const struct vpr_matrix m, const struct vpr_range range,
                             int8_t *output, void *scratch)
 {
     /* Blocks of which every tap exists: what fills the last one is there in the weights alone. */
@@ -27,21 +36,17 @@ VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_
                 vpr_conv_patch_s8(s, input, y, x, (int8_t)input_zero_point, (int8_t *)scratch);
                 patch = (const int8_t *)scratch;
             }
-            const int8_t *w = c.weights;
-            for (int32_t o = 0; o < s.out_channels; o += 2) {
-                const int32_t p = o + 1 < s.out_channels ? o + 1 : o;
-                int32_t a = c.bias[o], b = c.bias[p];
+            for (int32_t o = 0; o < s.out_channels; o += 4) {
+                const int8_t *w = vpr_matrix_weights(m, s.depth, o);
+                int32_t sums[4];
+                memcpy(sums, m.constants + 3 * o, sizeof sums);
                 for (int32_t k = 0; k < whole; k += VPR_CONV_BLOCK) {
-                    a = vpr_dot_s8(patch + k, w, VPR_CONV_BLOCK, a);
-                    b = vpr_dot_s8(patch + k, w + VPR_CONV_BLOCK, VPR_CONV_BLOCK, b);
-                    w += 2 * VPR_CONV_BLOCK;
+                    vpr_dot_four_s8(patch + k, w, VPR_CONV_BLOCK, VPR_CONV_BLOCK, sums);
+                    w += 4 * VPR_CONV_BLOCK;
                 }
-                a = vpr_dot_s8(patch + whole, w, taps, a);
-                b = vpr_dot_s8(patch + whole, w + rest, taps, b);
-                w += 2 * rest;
-                output[o] = vpr_to_s8(a, c.multiplier[o], c.shift[o], range);
-                if (p != o) {
-                    output[p] = vpr_to_s8(b, c.multiplier[p], c.shift[p], range);
+                vpr_dot_four_s8(patch + whole, w, taps, rest, sums);
+                for (int32_t k = 0; k < 4 && o + k < s.out_channels; ++k) {
+                    output[o + k] = vpr_matrix_output(sums[k], m, o + k, range);
                 }
             }
             output += s.out_channels;

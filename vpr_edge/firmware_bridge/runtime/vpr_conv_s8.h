@@ -3,10 +3,13 @@
  * The bias has the input's zero point folded in, so that a tap outside the image counts as one that
  * holds the zero point.
  *
- * Weights lie by pairs of output channels (the last of an odd number beside zeros). An output
+ * Weights lie by groups of four output channels, the last one filled up with zeros. An output
  * channel's weights, in the order rows, columns, input channels and filled with zeros to a multiple
  * of 4, are cut into blocks of 16 bytes, the last one shorter where that does not go up; the blocks
- * of the two channels alternate.
+ * of the four channels alternate. `constants` has for each group four biases, multipliers, shifts.
+ *
+ * Half-extended weights lie otherwise (vpr_product_dsp_s8.h), and only builds for cores with the DSP
+ * extension have them.
  */
 #ifndef VPR_CONV_S8_H
 #define VPR_CONV_S8_H
@@ -18,6 +21,9 @@
 #else
 #define vpr_conv_copy(to, from, count) memcpy(to, from, (size_t)(count))
 #endif
+#if defined(VPR_DSP) && !defined(VPR_MVE)
+#include "vpr_dsp.h"
+#endif
 
 struct vpr_conv {
     int32_t in_rows, in_columns, in_channels;
@@ -28,6 +34,33 @@ struct vpr_conv {
 };
 
 #define VPR_CONV_BLOCK 16
+
+struct vpr_matrix {
+    const void *weights;
+    const int32_t *constants;
+    int32_t right_only;    /* whether all shifts are in [-31, -2]; a compile-time constant */
+    int32_t half_extended; /* whether a build for cores with DSP has them so; likewise */
+};
+
+/* Of the group of four that output channel `o` begins. */
+VPR_INLINE const int8_t *vpr_matrix_weights(const struct vpr_matrix m, int32_t depth, int32_t o)
+{
+    return (const int8_t *)m.weights + o * depth;
+}
+
+/* Output channel `o` from its sum, the bias in it. */
+VPR_INLINE int8_t vpr_matrix_output(int32_t sum, const struct vpr_matrix m, int32_t o,
+                                    const struct vpr_range range)
+{
+    const int32_t *c = m.constants + o / 4 * 12 + o % 4;
+#if defined(VPR_DSP) && !defined(VPR_MVE)
+    if (m.right_only) {
+        const int32_t y = vpr_requantize_dsp(sum, c[4], c[8], range.zero_point);
+        return vpr_saturate_dsp_s8(y, range);
+    }
+#endif
+    return vpr_to_s8(sum, c[4], c[8], range);
+}
 
 /* Weights of one output channel that are not filling. */
 VPR_INLINE int32_t vpr_conv_taps(const struct vpr_conv s)

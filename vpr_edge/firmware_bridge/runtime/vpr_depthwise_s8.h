@@ -1,6 +1,6 @@
 /* DEPTHWISE_CONV_2D, int8: every channel of the input under its own kernel.
  *
- * Weights lie in the order rows, columns, output channels.
+ * Weights lie in the order rows, columns, output channels, but for the variants that say otherwise.
  *
  * Scratch: the input under one kernel. Where that reaches outside the image, or is not dense, it is
  * gathered there, with the zero point for what is outside; so one piece of code serves all pixels.
@@ -20,9 +20,12 @@ struct vpr_depthwise {
     int32_t out_rows, out_columns, multiplier; /* output channels an input channel */
     int32_t kernel_rows, kernel_columns, stride_rows, stride_columns;
     int32_t dilation_rows, dilation_columns, pad_top, pad_left;
+    int32_t band; /* output rows at once by vpr_depthwise_planes_dsp_s8.h; 0: not for it */
 };
 
 #if defined(VPR_DSP) && !defined(VPR_MVE)
+#include "vpr_depthwise_planes_dsp_s8.h"
+
 /* One tap of four channels, in ten instructions; `offset` is the negated zero point, twice.
  * Assembly, as compilers move all loads to the front and spill them. */
 VPR_INLINE void vpr_tap_dsp_s8(const int8_t *input, const int8_t *weights, uint32_t offset,
@@ -140,6 +143,12 @@ VPR_INLINE void vpr_depthwise_s8(const struct vpr_depthwise s, const int8_t *inp
                                  int32_t zero_point, const struct vpr_channels c,
                                  const struct vpr_range range, int8_t *output, void *scratch)
 {
+#if defined(VPR_DSP) && !defined(VPR_MVE)
+    if (s.band > 0) {
+        vpr_depthwise_planes_dsp_s8(s, input, (int8_t)zero_point, c.weights, range, output, scratch);
+        return;
+    }
+#endif
     const int dense = s.dilation_rows == 1 && s.dilation_columns == 1;
     int8_t *patch = (int8_t *)scratch;
     for (int32_t y = 0; y < s.out_rows; ++y) {

@@ -1,10 +1,11 @@
 """What every operator offers: type rules, buffer needs, C, and a numpy reference."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
@@ -21,14 +22,28 @@ C_TYPES = {
     "float32": "float",
     "bool": "uint8_t",
 }
+# Cores whose kernels may read arrays of their own: with Helium; with the DSP extension alone.
+MVE, DSP = "mve", "dsp"
+# How C tells them, by the macros of `vpr_common.h`.
+CORES_IN_C = {MVE: "defined(VPR_MVE)", DSP: "defined(VPR_DSP) && !defined(VPR_MVE)"}
+# For a core whose kernel does not read an array.
+NOTHING: Values = np.zeros(0, np.int8)
 
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """An array that goes to the weights file, under a name within its layer."""
+    """An array that goes to the weights file, under a name within its layer.
+
+    Attributes:
+        name: within the layer.
+        values: for every core that has no array of its own.
+        variants: by kind of core (`CORES_IN_C`) what a build for it holds in their place; empty
+            where its kernel does not read the array.
+    """
 
     name: str
     values: Values
+    variants: Mapping[str, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

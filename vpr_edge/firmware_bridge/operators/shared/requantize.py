@@ -66,8 +66,12 @@ class Requantization:
 
     def c_channels(self) -> str:
         """The initialiser of a `struct vpr_channels` from pointers of these names."""
-        right_only = int(self.doubles and bool(np.all(self.shift <= -2)))
-        return f"{{weights, bias, multiplier, shift, {right_only}}}"
+        return f"{{weights, bias, multiplier, shift, {int(self.right_only)}}}"
+
+    @property
+    def right_only(self) -> bool:
+        """Whether every shift is one that two high multiplications can do."""
+        return bool(self.doubles and np.all((self.shift <= -2) & (self.shift >= -31)))
 
     def apply(self, sums: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Sums [..., O] without bias to the output's integers."""

@@ -86,10 +86,10 @@ class Window:
         """Whether each output pixel comes from the one input pixel at its place."""
         return self.kernel == (1, 1) and self.stride == (1, 1) and self.source == self.result
 
-    def clearance(self, input_pixel_bytes: int, output_pixel_bytes: int) -> int:
-        """See `Operator.clearance`: for kernels that write row by row, left to right."""
+    def clearance(self, input_pixel_bytes: int, output_pixel_bytes: int, rows: int = 1) -> int:
+        """See `Operator.clearance`: for kernels that write `rows` rows at a time, top to bottom."""
         total = self.result[0] * self.result[1]
-        if self.is_pointwise:
+        if self.is_pointwise and rows == 1:
             needed = max(
                 min(start + PIXELS_AT_ONCE, total) * output_pixel_bytes - start * input_pixel_bytes
                 for start in (0, max(total - PIXELS_AT_ONCE, 0), max(total - 1, 0))
@@ -98,8 +98,9 @@ class Window:
         row_in = self.source[1] * input_pixel_bytes
         row_out = self.result[1] * output_pixel_bytes
         return max(
-            (y + 1) * row_out - max(y * self.stride[0] - self.pad[0], 0) * row_in
-            for y in range(self.result[0])
+            min(y + rows, self.result[0]) * row_out
+            - max(y * self.stride[0] - self.pad[0], 0) * row_in
+            for y in range(0, self.result[0], rows)
         )
 
 

@@ -1,7 +1,7 @@
 """C text from a plan: the header, the layers, the weights."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import count
@@ -23,6 +23,9 @@ from vpr_edge.firmware_bridge.operators.shared.node import Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
     C_TYPES,
     CORES_IN_C,
+    DSP,
+    MVE,
+    PLANES,
     Constant,
     Kernel,
     Operator,
@@ -86,9 +89,10 @@ class Array:
     values: NDArray[Any]
     variants: tuple[tuple[str, "Array"], ...] = ()
 
-    def bytes_for(self, condition: str | None) -> int:
-        """Of flash in a build for the cores that the condition tells."""
-        return dict(self.variants).get(condition or "", self).values.nbytes
+    def bytes_for(self, conditions: Sequence[str]) -> int:
+        """Of flash in a build of which these are true."""
+        found = (array for condition, array in self.variants if condition in conditions)
+        return next(found, self).values.nbytes
 
     @property
     def rows(self) -> str:
@@ -257,8 +261,11 @@ class Emitter:
     @property
     def weight_bytes(self) -> int:
         """Of all constants in the build for the cores that need most."""
-        builds = (None, *CORES_IN_C.values())
-        return max(sum(array.bytes_for(build) for array in self.arrays) for build in builds)
+        builds: tuple[tuple[str, ...], ...] = ((), (MVE,), (DSP,), (PLANES, DSP))
+        return max(
+            sum(array.bytes_for([CORES_IN_C[kind] for kind in build]) for array in self.arrays)
+            for build in builds
+        )
 
     @property
     def has_variants(self) -> bool:

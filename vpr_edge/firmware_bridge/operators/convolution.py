@@ -8,11 +8,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_edge.firmware_bridge.depthwise_nine import depthwise_nine, nine_scratch_bytes
 from vpr_edge.firmware_bridge.depthwise_planes import DepthwisePlanes, depthwise_planes
 from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
-    DSP,
+    MVE,
     NOTHING,
+    PLANES,
     Constant,
     Kernel,
     Operator,
@@ -253,11 +255,17 @@ class DepthwiseConvolution(WindowedWeights):
             self.window, self.weights, self.zero_point, self.requantization, self.multiplier
         )
 
+    @cached_property
+    def nine(self) -> NDArray[np.uint32] | None:
+        """The constants of the layer as cores with Helium compute it, where they can."""
+        return depthwise_nine(self.weights, self.zero_point, self.requantization, self.multiplier)
+
     @property
     def scratch_bytes(self) -> int:
         """See `Operator`: the input under one kernel, or a band of planes."""
+        channels = self.source.shape[3]
         planes = self.planes.scratch_bytes if self.planes else 0
-        return max(prod(self.window.kernel) * self.source.shape[3], planes)
+        return max(prod(self.window.kernel) * channels, nine_scratch_bytes(channels), planes)
 
     def clearance(self, index: int) -> int | None:
         """See `Operator`."""
@@ -266,13 +274,18 @@ class DepthwiseConvolution(WindowedWeights):
 
     def kernel(self) -> Kernel:
         """See `Operator`."""
-        q, planes = self.requantization, self.planes
+        q, planes, nine = self.requantization, self.planes, self.nine
         weights: dict[str, Values] = {}
-        unread: dict[str, Values] = {}
-        if planes:
-            weights, unread = {DSP: planes.constants}, {DSP: NOTHING}
-        band = planes.band if planes else 0
-        shape = self.geometry() | {"multiplier": self.multiplier, "band": band}
+        if planes is not None:
+            weights[PLANES] = planes.constants
+        if nine is not None:
+            weights[MVE] = nine
+        unread = dict.fromkeys(weights, NOTHING)
+        shape = self.geometry() | {
+            "multiplier": self.multiplier,
+            "nine": int(nine is not None),
+            "band": planes.band if planes else 0,
+        }
         return Kernel(
             "vpr_depthwise_s8.h",
             "depthwise_s8",

@@ -5,21 +5,21 @@
 #ifndef VPR_CONV_PORTABLE_S8_H
 #define VPR_CONV_PORTABLE_S8_H
 
-VPR_INLINE int32_t vpr_dot_s8(const int8_t *a, const int8_t *b, int32_t count, int32_t sum)
-{
-    for (int32_t k = 0; k < count; ++k) {
-        sum += a[k] * b[k];
-    }
-    return sum;
-}
-
 /* Adds `count` products to the sum of each of four channels, whose weights lie `step` apart. */
 VPR_INLINE void vpr_dot_four_s8(const int8_t *x, const int8_t *w, int32_t count, int32_t step,
                                 int32_t sums[4])
 {
-    for (int32_t o = 0; o < 4; ++o) {
-        sums[o] = vpr_dot_s8(x, w + o * step, count, sums[o]);
+    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+    for (int32_t k = 0; k < count; ++k) {
+        a += x[k] * w[k];
+        b += x[k] * w[step + k];
+        c += x[k] * w[2 * step + k];
+        d += x[k] * w[3 * step + k];
     }
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
 }
 
 VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_t input_zero_point,

@@ -83,23 +83,6 @@ VPR_INLINE void vpr_transpose_dsp_s8(const int8_t *from, int32_t channels, int32
 #define VPR_PLANE_BIAS(k) "%[a1]"
 #define VPR_PLANE_SUM(k) "%[a" #k "]"
 
-/* gcc has a register for all that a plane needs; clang keeps two for itself. */
-#if defined(__clang__)
-#define VPR_PLANE_KEPT "=&m"
-#define VPR_PLANE_SET_ZERO "mov %[e], %[zero]\n\tstr %[e], %[z]\n\t"
-#define VPR_PLANE_ZERO "ldr %[e], %[z]\n\t"
-#define VPR_PLANE_Z "%[e]"
-#define VPR_PLANE_SET_END "add.w %[e], %[p], %[even]\n\tstr %[e], %[end]\n\t"
-#define VPR_PLANE_AT_END "ldr %[e], %[end]\n\tcmp %[p], %[e]\n\t"
-#else
-#define VPR_PLANE_KEPT "=&r"
-#define VPR_PLANE_SET_ZERO "mov %[z], %[zero]\n\t"
-#define VPR_PLANE_ZERO
-#define VPR_PLANE_Z "%[z]"
-#define VPR_PLANE_SET_END "add.w %[end], %[p], %[even]\n\t"
-#define VPR_PLANE_AT_END "cmp %[p], %[end]\n\t"
-#endif
-
 /* Two outputs as int32; the last kernel row steps on. */
 #define VPR_PLANE_PAIR(ROW, step)                                                              \
     "ldr %[a1], [%[k], #12]\n\t"                                                               \
@@ -114,9 +97,8 @@ VPR_INLINE void vpr_transpose_dsp_s8(const int8_t *from, int32_t channels, int32
     "ldrd %[e], %[o], [%[k], #16]\n\t"                                                         \
     "smmulr %[a0], %[a0], %[e]\n\t"                                                            \
     "smmulr %[a1], %[a1], %[e]\n\t" ROUND                                                      \
-    VPR_PLANE_ZERO                                                                             \
-    "smmlar %[a0], %[a0], %[o], " VPR_PLANE_Z "\n\t"                                           \
-    "smmlar %[a1], %[a1], %[o], " VPR_PLANE_Z "\n\t"                                           \
+    "smmlar %[a0], %[a0], %[o], %[z]\n\t"                                                      \
+    "smmlar %[a1], %[a1], %[o], %[z]\n\t"                                                      \
     "ssat %[a0], #8, %[a0]\n\t"                                                                \
     "ssat %[a1], #8, %[a1]\n\t"
 
@@ -145,12 +127,12 @@ VPR_INLINE void vpr_transpose_dsp_s8(const int8_t *from, int32_t channels, int32
                      "sadd16 %[w0], %[w0], %[w0]\n\t"                                          \
                      "sadd16 %[w1], %[w1], %[w1]\n\t"                                          \
                      "sadd16 %[w2], %[w2], %[w2]\n\t"                                          \
-                     VPR_PLANE_SET_ZERO                                                        \
+                     "mov %[z], %[zero]\n\t"                                                   \
                      "1:\n\t"                                                                  \
                      ".if %c[pairs]\n\t"                                                       \
-                     VPR_PLANE_SET_END                                                         \
+                     "add.w %[end], %[p], %[even]\n\t"                                         \
                      "2:\n\t" VPR_PLANE_PAIR(ROW, step) VPR_PLANE_OUTPUTS(ROUND) TWO           \
-                     VPR_PLANE_AT_END                                                          \
+                     "cmp %[p], %[end]\n\t"                                                    \
                      "bne 2b\n\t"                                                              \
                      ".endif\n\t"                                                              \
                      ".if %c[odd]\n\t" VPR_PLANE_PAIR(ROW, step) VPR_PLANE_OUTPUTS(ROUND) ONE  \
@@ -162,7 +144,7 @@ VPR_INLINE void vpr_transpose_dsp_s8(const int8_t *from, int32_t channels, int32
                      : [p] "+&r"(p), [out] "+&r"(out), [k] "+&r"(k), [a0] "=&r"(a0),           \
                        [a1] "=&r"(a1), [e] "=&r"(e), [o] "=&r"(o), [w0] "=&r"(w0),             \
                        [w1] "=&r"(w1), [w2] "=&r"(w2), [u0] "=&r"(u0), [u1] "=&r"(u1),         \
-                       [z] VPR_PLANE_KEPT(z), [end] VPR_PLANE_KEPT(end)                        \
+                       [z] "=&r"(z), [end] "=&r"(end)                                          \
                      : [last] "m"(last), [zero] "n"(range.zero_point), [r1] "n"(row_bytes),    \
                        [r2] "n"(2 * row_bytes), [f1] "n"(row_bytes + 4),                       \
                        [f2] "n"(2 * row_bytes + 4), [c] "n"(s.in_channels),                    \

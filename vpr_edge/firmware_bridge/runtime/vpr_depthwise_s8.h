@@ -20,11 +20,16 @@ struct vpr_depthwise {
     int32_t out_rows, out_columns, multiplier; /* output channels an input channel */
     int32_t kernel_rows, kernel_columns, stride_rows, stride_columns;
     int32_t dilation_rows, dilation_columns, pad_top, pad_left;
+    int32_t nine; /* whether vpr_depthwise_nine_mve_s8.h has it on cores with Helium */
     int32_t band; /* output rows at once by vpr_depthwise_planes_dsp_s8.h; 0: not for it */
 };
 
-#if defined(VPR_DSP) && !defined(VPR_MVE)
+#if defined(VPR_MVE)
+#include "vpr_depthwise_nine_mve_s8.h"
+#elif defined(VPR_DSP)
+#if defined(VPR_PLANES)
 #include "vpr_depthwise_planes_dsp_s8.h"
+#endif
 
 /* One tap of four channels, in ten instructions; `offset` is the negated zero point, twice.
  * Assembly, as compilers move all loads to the front and spill them. */
@@ -143,7 +148,12 @@ VPR_INLINE void vpr_depthwise_s8(const struct vpr_depthwise s, const int8_t *inp
                                  int32_t zero_point, const struct vpr_channels c,
                                  const struct vpr_range range, int8_t *output, void *scratch)
 {
-#if defined(VPR_DSP) && !defined(VPR_MVE)
+#if defined(VPR_MVE)
+    if (s.nine) {
+        vpr_depthwise_nine_mve_s8(s, input, (int8_t)zero_point, c.weights, range, output, scratch);
+        return;
+    }
+#elif defined(VPR_PLANES)
     if (s.band > 0) {
         vpr_depthwise_planes_dsp_s8(s, input, (int8_t)zero_point, c.weights, range, output, scratch);
         return;

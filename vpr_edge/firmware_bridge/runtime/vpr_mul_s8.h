@@ -24,7 +24,7 @@ VPR_INLINE void vpr_mul_row_s8(const int8_t *a, int32_t a_step, const int8_t *b,
         int32x4_t y = b_step ? vldrbq_z_s32(b + k, lanes) : vdupq_n_s32(*b);
         x = vsubq_n_s32(x, p.a_zero_point);
         y = vsubq_n_s32(y, p.b_zero_point);
-        vpr_store_mve_s8(vpr_scale_mve(vmulq_s32(x, y), p.factor), lanes, range, output + k);
+        vpr_store_scaled_mve_s8(vmulq_s32(x, y), p.factor, lanes, range, output + k);
     }
 }
 #else

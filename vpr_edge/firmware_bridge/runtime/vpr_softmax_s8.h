@@ -31,6 +31,13 @@ VPR_INLINE struct vpr_softmax_scale vpr_softmax_reciprocal(uint32_t sum, int32_t
     return scale;
 }
 
+/* x / 2^exponent for x >= 0, rounded to nearest and half up; exponent in [1, 43]. */
+VPR_INLINE int32_t vpr_softmax_shift(int32_t x, int32_t exponent)
+{
+    /* What is less than 2^31 is less than half of 2^32. */
+    return exponent > 31 ? 0 : (int32_t)(((uint32_t)x + (1u << (exponent - 1))) >> exponent);
+}
+
 /* The sum of a row's exponentials, in F12, and the row's maximum. */
 VPR_INLINE uint32_t vpr_softmax_sum(const int8_t *row, int32_t depth, const int32_t *exponentials,
                                     int32_t *maximum)
@@ -40,7 +47,7 @@ VPR_INLINE uint32_t vpr_softmax_sum(const int8_t *row, int32_t depth, const int3
         most = row[k] > most ? row[k] : most;
     }
     for (int32_t k = 0; k < depth; ++k) {
-        sum += vpr_shift_right(exponentials[most - row[k]], 12);
+        sum += vpr_softmax_shift(exponentials[most - row[k]], 12);
     }
     *maximum = most;
     return (uint32_t)sum;
@@ -55,8 +62,8 @@ VPR_INLINE void vpr_softmax_s8(const struct vpr_rows s, const int8_t *input,
         const struct vpr_softmax_scale scale = vpr_softmax_reciprocal(sum, 8);
         for (int32_t k = 0; k < s.depth; ++k) {
             const int32_t product = vpr_high_mul(exponentials[most - input[k]], scale.factor);
-            output[k] =
-                (int8_t)vpr_clamp(vpr_shift_right(product, scale.shift) - 128, -128, 127);
+            const int32_t share = vpr_softmax_shift(product, scale.shift);
+            output[k] = (int8_t)(share > 255 ? 127 : share - 128);
         }
         input += s.depth;
         output += s.depth;
@@ -72,8 +79,8 @@ VPR_INLINE void vpr_softmax_s8_s16(const struct vpr_rows s, const int8_t *input,
         const struct vpr_softmax_scale scale = vpr_softmax_reciprocal(sum, 16);
         for (int32_t k = 0; k < s.depth; ++k) {
             const int32_t product = vpr_high_mul(exponentials[most - input[k]], scale.factor);
-            output[k] =
-                (int16_t)vpr_clamp(vpr_shift_right(product, scale.shift) - 32768, -32768, 32767);
+            const int32_t share = vpr_softmax_shift(product, scale.shift);
+            output[k] = (int16_t)(share > 65535 ? 32767 : share - 32768);
         }
         input += s.depth;
         output += s.depth;

@@ -22,10 +22,15 @@ C_TYPES = {
     "float32": "float",
     "bool": "uint8_t",
 }
-# Cores whose kernels may read arrays of their own: with Helium; with the DSP extension alone.
-MVE, DSP = "mve", "dsp"
+# Builds whose kernels may read arrays of their own: for cores with Helium; for those with the DSP
+# extension alone, and what of them only gcc compiles.
+MVE, DSP, PLANES = "mve", "dsp", "planes"
 # How C tells them, by the macros of `vpr_common.h`.
-CORES_IN_C = {MVE: "defined(VPR_MVE)", DSP: "defined(VPR_DSP) && !defined(VPR_MVE)"}
+CORES_IN_C = {
+    MVE: "defined(VPR_MVE)",
+    PLANES: "defined(VPR_PLANES)",
+    DSP: "defined(VPR_DSP) && !defined(VPR_MVE)",
+}
 # For a core whose kernel does not read an array.
 NOTHING: Values = np.zeros(0, np.int8)
 

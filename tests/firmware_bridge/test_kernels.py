@@ -14,7 +14,7 @@ from tests.firmware_bridge.random_kernel_layers import kernel_layer
 from vpr_edge.errors import ToolMissingError
 from vpr_edge.firmware_bridge.compile.compiler import compile_model
 from vpr_edge.firmware_bridge.compile.golden import Vector, random_inputs
-from vpr_edge.firmware_bridge.compile.host import FLAGS, WARNINGS, host_compiler
+from vpr_edge.firmware_bridge.compile.host import FLAGS, NATIVE, WARNINGS, host_compiler
 from vpr_edge.firmware_bridge.compile.project import RUNTIME, write_project
 from vpr_edge.firmware_bridge.emulate.cores import CORES
 from vpr_edge.firmware_bridge.emulate.image import build_image
@@ -93,7 +93,15 @@ def test_layers_on_a_core_equal_tflm(
     assert run_image(image, timeout=240).status == 0
 
 
-@pytest.mark.parametrize("flags", [(*FLAGS, *WARNINGS), SANITIZERS], ids=["fast", "sanitized"])
+HOSTED = {
+    "native": (*FLAGS, *NATIVE, *WARNINGS),
+    "portable": (*FLAGS, *WARNINGS),
+    "native-sanitized": (*SANITIZERS, *NATIVE),
+    "portable-sanitized": SANITIZERS,
+}
+
+
+@pytest.mark.parametrize("flags", HOSTED.values(), ids=HOSTED)
 def test_layers_on_the_host_equal_tflm(
     project: tuple[Path, list[Path]], tmp_path: Path, flags: tuple[str, ...]
 ) -> None:

@@ -1,6 +1,7 @@
 """The generated C as a native library on this machine."""
 
 import ctypes
+import platform
 import shutil
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ NAME = "model"
 # No contraction: a float island must give the same bits whether or not the chip has fused
 # multiply-add.
 FLAGS = ("-std=c99", "-O3", "-ffp-contract=off")
+# What only this machine has to run may use all that this machine has.
+NATIVE = ("-march=native",) if platform.machine() in ("x86_64", "AMD64") else ()
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 
 
@@ -75,7 +78,7 @@ class NativeModel:
     def __init__(
         self,
         plan: Plan,
-        flags: Sequence[str] = FLAGS,
+        flags: Sequence[str] = (*FLAGS, *NATIVE),
         compiler: Sequence[str] = (),
         libraries: Sequence[Path] = (),
     ) -> None:

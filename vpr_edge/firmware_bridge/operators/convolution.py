@@ -281,6 +281,8 @@ class DepthwiseConvolution(WindowedWeights):
         if nine is not None:
             weights[MVE] = nine
         unread = dict.fromkeys(weights, NOTHING)
+        taps = self.weights.reshape(-1, self.weights.shape[3]).astype(np.int64)
+        folded = (q.bias - self.zero_point * taps.sum(axis=0)).astype(np.int32)
         shape = self.geometry() | {
             "multiplier": self.multiplier,
             "nine": int(nine is not None),
@@ -293,7 +295,7 @@ class DepthwiseConvolution(WindowedWeights):
                 [
                     ("const int8_t *input", self.source),
                     ("const void *weights", Constant("weights", self.weights, weights)),
-                    ("const int32_t *bias", Constant("bias", q.bias, unread)),
+                    ("const int32_t *bias", Constant("bias", folded, unread)),
                     ("const int32_t *multiplier", Constant("multiplier", q.multiplier, unread)),
                     ("const int8_t *shift", Constant("shift", q.shift, unread)),
                     ("int8_t *output", self.outputs[0]),

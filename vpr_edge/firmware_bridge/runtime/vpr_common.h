@@ -35,6 +35,9 @@
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && defined(__OPTIMIZE__)
 #define VPR_DSP 1
 #endif
+#if defined(__AVX2__)
+#define VPR_AVX2 1
+#endif
 /* Of all 14 registers that these want clang keeps some for itself. */
 #if defined(VPR_DSP) && !defined(VPR_MVE) && !defined(__clang__)
 #define VPR_PLANES 1
@@ -59,7 +62,21 @@ struct vpr_channels {
  * for b >= 0, where it cannot saturate. */
 VPR_INLINE int32_t vpr_high_mul(int32_t a, int32_t b)
 {
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
+    /* Cores without a long multiplication, by halves: the compiler's function for it takes three
+     * times as long. */
+    const uint32_t a_low = (uint32_t)a & 0xFFFFu, b_low = (uint32_t)b & 0xFFFFu;
+    const int32_t a_high = a >> 16, b_high = b >> 16;
+    const uint32_t low = a_low * b_low;
+    const uint32_t middle = a_low * (uint32_t)b_high + (low >> 16);
+    const int32_t other = a_high * (int32_t)b_low + (int32_t)(middle & 0xFFFFu);
+    const int32_t high = a_high * b_high + (int32_t)(middle >> 16) + (other >> 16);
+    /* Bits 30 and 31 of the product. */
+    const uint32_t bits = ((uint32_t)other >> 14) & 3u;
+    return (int32_t)(((uint32_t)high << 1) + ((bits + 1) >> 1));
+#else
     return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+#endif
 }
 
 /* x / 2^exponent, rounded to nearest and half away from zero; exponent in [0, 31]. */
@@ -77,7 +94,12 @@ VPR_INLINE int32_t vpr_requantize(int32_t x, int32_t multiplier, int32_t shift)
     if (shift > 0) {
         return vpr_high_mul((int32_t)((uint32_t)x << shift), multiplier);
     }
-    return vpr_shift_right(vpr_high_mul(x, multiplier), -shift);
+    const int32_t y = vpr_high_mul(x, multiplier);
+    if (shift == 0) {
+        return y;
+    }
+    /* Half away from zero once 1 is taken off negative numbers; y is no least number. */
+    return (((y + (y >> 31)) >> (-shift - 1)) + 1) >> 1;
 }
 
 VPR_INLINE int32_t vpr_clamp(int32_t x, int32_t low, int32_t high)

@@ -5,6 +5,10 @@
 #ifndef VPR_CONV_PORTABLE_S8_H
 #define VPR_CONV_PORTABLE_S8_H
 
+#if defined(VPR_AVX2)
+#include "vpr_conv_avx2_s8.h"
+#endif
+
 /* Adds `count` products to the sum of each of four channels, whose weights lie `step` apart. */
 VPR_INLINE void vpr_dot_four_s8(const int8_t *x, const int8_t *w, int32_t count, int32_t step,
                                 int32_t sums[4])
@@ -26,6 +30,12 @@ VPR_INLINE void vpr_conv_s8(const struct vpr_conv s, const int8_t *input, int32_
                             const struct vpr_matrix m, const struct vpr_range range,
                             int8_t *output, void *scratch)
 {
+#if defined(VPR_AVX2)
+    if (m.right_only) {
+        vpr_conv_avx2_s8(s, input, (int8_t)input_zero_point, m, range, output, scratch);
+        return;
+    }
+#endif
     /* Blocks of which every tap exists: what fills the last one is there in the weights alone. */
     const int32_t whole = vpr_conv_taps(s) / VPR_CONV_BLOCK * VPR_CONV_BLOCK;
     const int32_t rest = s.depth - whole, taps = vpr_conv_taps(s) - whole;

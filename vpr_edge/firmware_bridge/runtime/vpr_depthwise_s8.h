@@ -1,6 +1,7 @@
 /* DEPTHWISE_CONV_2D, int8: every channel of the input under its own kernel.
  *
  * Weights lie in the order rows, columns, output channels, but for the variants that say otherwise.
+ * The bias has the input's zero point folded in.
  *
  * Scratch: the input under one kernel. Where that reaches outside the image, or is not dense, it is
  * gathered there, with the zero point for what is outside; so one piece of code serves all pixels.
@@ -13,6 +14,8 @@
 #include "vpr_mve.h"
 #elif defined(VPR_DSP)
 #include "vpr_dsp.h"
+#elif defined(VPR_AVX2)
+#include "vpr_avx2.h"
 #endif
 
 struct vpr_depthwise {
@@ -31,9 +34,9 @@ struct vpr_depthwise {
 #include "vpr_depthwise_planes_dsp_s8.h"
 #endif
 
-/* One tap of four channels, in ten instructions; `offset` is the negated zero point, twice.
+/* One tap of four channels, in ten instructions.
  * Assembly, as compilers move all loads to the front and spill them. */
-VPR_INLINE void vpr_tap_dsp_s8(const int8_t *input, const int8_t *weights, uint32_t offset,
+VPR_INLINE void vpr_tap_dsp_s8(const int8_t *input, const int8_t *weights,
                                int32_t sums[4])
 {
     struct vpr_four {
@@ -42,8 +45,8 @@ VPR_INLINE void vpr_tap_dsp_s8(const int8_t *input, const int8_t *weights, uint3
     uint32_t x, y, u, v;
     __asm__ volatile("ldr %[x], %[input]\n\t"
                      "ldr %[u], %[weights]\n\t"
-                     "sxtab16 %[y], %[offset], %[x], ror #8\n\t"
-                     "sxtab16 %[x], %[offset], %[x]\n\t"
+                     "sxtb16 %[y], %[x], ror #8\n\t"
+                     "sxtb16 %[x], %[x]\n\t"
                      "sxtb16 %[v], %[u], ror #8\n\t"
                      "sxtb16 %[u], %[u]\n\t"
                      "smlabb %[a], %[x], %[u], %[a]\n\t"
@@ -54,8 +57,7 @@ VPR_INLINE void vpr_tap_dsp_s8(const int8_t *input, const int8_t *weights, uint3
                        [d] "+r"(sums[3]), [x] "=&r"(x), [y] "=&r"(y), [u] "=&r"(u),
                        [v] "=&r"(v)
                      : [input] "m"(*(const struct vpr_four *)(const void *)input),
-                       [weights] "m"(*(const struct vpr_four *)(const void *)weights),
-                       [offset] "r"(offset));
+                       [weights] "m"(*(const struct vpr_four *)(const void *)weights));
 }
 #endif
 
@@ -79,11 +81,82 @@ VPR_INLINE void vpr_depthwise_patch_s8(const struct vpr_depthwise s, const int8_
     }
 }
 
+#if !defined(VPR_MVE) && !defined(VPR_DSP)
+/* Channels at once: as many sums as a small core has registers for, or as fill vectors. */
+#if defined(__ARM_ARCH_PROFILE)
+#define VPR_DEPTHWISE_BLOCK 4
+#else
+#define VPR_DEPTHWISE_BLOCK 16
+#endif
+
+#if defined(VPR_AVX2)
+/* The same with AVX2: products of sixteen channels fit 16 bits. */
+VPR_INLINE void vpr_depthwise_block_avx2_s8(const struct vpr_depthwise s, const int8_t *input,
+                                            int32_t stride, const struct vpr_channels c, int32_t o,
+                                            const struct vpr_range range, int8_t *output)
+{
+    const int8_t *w = c.weights + o;
+    __m256i sums[2];
+    memcpy(sums, c.bias + o, sizeof sums);
+    for (int32_t j = 0; j < s.kernel_rows; ++j) {
+        const int8_t *x = input + j * stride;
+        for (int32_t i = 0; i < s.kernel_columns; ++i) {
+            const __m256i p = _mm256_mullo_epi16(vpr_widened_avx2(x), vpr_widened_avx2(w));
+            const __m128i low = _mm256_castsi256_si128(p), high = _mm256_extracti128_si256(p, 1);
+            sums[0] = _mm256_add_epi32(sums[0], _mm256_cvtepi16_epi32(low));
+            sums[1] = _mm256_add_epi32(sums[1], _mm256_cvtepi16_epi32(high));
+            x += s.in_channels;
+            w += s.in_channels;
+        }
+    }
+    for (int32_t k = 0; k < 2; ++k) {
+        __m256i multiplier;
+        memcpy(&multiplier, c.multiplier + o + 8 * k, sizeof multiplier);
+        const __m128i shift = _mm_loadl_epi64((const __m128i *)(const void *)(c.shift + o + 8 * k));
+        sums[k] = vpr_output_avx2(sums[k], multiplier, _mm256_cvtepi8_epi32(shift), range);
+    }
+    /* Packing goes by halves of the vectors. */
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(sums[0], sums[1]), 0xD8);
+    const __m128i bytes =
+        _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    memcpy(output, &bytes, sizeof bytes);
+}
+#endif
+
+/* A block of output channels of one pixel, from `o` on. */
+VPR_INLINE void vpr_depthwise_block_s8(const struct vpr_depthwise s, const int8_t *input,
+                                       int32_t stride, const struct vpr_channels c, int32_t o,
+                                       const struct vpr_range range, int8_t *output)
+{
+    const int8_t *w = c.weights + o;
+#if defined(VPR_AVX2)
+    if (c.right_only) {
+        vpr_depthwise_block_avx2_s8(s, input, stride, c, o, range, output);
+        return;
+    }
+#endif
+    int32_t sums[VPR_DEPTHWISE_BLOCK];
+    memcpy(sums, c.bias + o, sizeof sums);
+    for (int32_t j = 0; j < s.kernel_rows; ++j) {
+        const int8_t *x = input + j * stride;
+        for (int32_t i = 0; i < s.kernel_columns; ++i) {
+            for (int32_t k = 0; k < VPR_DEPTHWISE_BLOCK; ++k) {
+                sums[k] += x[k] * w[k];
+            }
+            x += s.in_channels;
+            w += s.in_channels;
+        }
+    }
+    for (int32_t k = 0; k < VPR_DEPTHWISE_BLOCK; ++k) {
+        output[k] = vpr_to_s8(sums[k], c.multiplier[o + k], c.shift[o + k], range);
+    }
+}
+#endif
+
 /* All output channels of one pixel; `stride` bytes lie between rows of `input`. */
 VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_t *input,
-                                       int32_t stride, int32_t zero_point,
-                                       const struct vpr_channels c, const struct vpr_range range,
-                                       int8_t *output)
+                                       int32_t stride, const struct vpr_channels c,
+                                       const struct vpr_range range, int8_t *output)
 {
     const int32_t channels = s.in_channels * s.multiplier;
     int32_t o = 0;
@@ -105,7 +178,7 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
                         x = vldrbq_z_s32(from, lanes);
                         y = vldrbq_z_s32(w, lanes);
                     }
-                    sums = vaddq_s32(sums, vmulq_s32(vsubq_n_s32(x, zero_point), y));
+                    sums = vaddq_s32(sums, vmulq_s32(x, y));
                 }
             }
             vpr_output_mve_s8(sums, c, o, left, range, output + o);
@@ -113,7 +186,6 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
     }
 #elif defined(VPR_DSP)
     if (s.multiplier == 1) {
-        const uint32_t offset = (uint32_t)(uint16_t)(-zero_point) * 0x10001u;
         /* `o <= channels - 4` and the like make GCC warn of iterations that there are not. */
         const int32_t whole = channels / 4 * 4;
         for (; o < whole; o += 4) {
@@ -121,13 +193,18 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
             for (int32_t j = 0; j < s.kernel_rows; ++j) {
                 for (int32_t i = 0; i < s.kernel_columns; ++i) {
                     vpr_tap_dsp_s8(input + j * stride + i * channels + o,
-                                   c.weights + (j * s.kernel_columns + i) * channels + o, offset,
-                                   sums);
+                                   c.weights + (j * s.kernel_columns + i) * channels + o, sums);
                 }
             }
             for (int32_t k = 0; k < 4; ++k) {
                 output[o + k] = vpr_output_dsp_s8(sums[k], c, o + k, range);
             }
+        }
+    }
+#else
+    if (s.multiplier == 1) {
+        for (; o + VPR_DEPTHWISE_BLOCK <= channels; o += VPR_DEPTHWISE_BLOCK) {
+            vpr_depthwise_block_s8(s, input + o, stride, c, o, range, output + o);
         }
     }
 #endif
@@ -137,7 +214,7 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
             for (int32_t i = 0; i < s.kernel_columns; ++i) {
                 const int32_t x = input[j * stride + i * s.in_channels + o / s.multiplier];
                 const int32_t w = c.weights[(j * s.kernel_columns + i) * channels + o];
-                sum += (x - zero_point) * w;
+                sum += x * w;
             }
         }
         output[o] = vpr_to_s8(sum, c.multiplier[o], c.shift[o], range);
@@ -174,7 +251,7 @@ VPR_INLINE void vpr_depthwise_s8(const struct vpr_depthwise s, const int8_t *inp
             } else {
                 vpr_depthwise_patch_s8(s, input, row, column, (int8_t)zero_point, patch);
             }
-            vpr_depthwise_pixel_s8(s, from, stride, zero_point, c, range, output);
+            vpr_depthwise_pixel_s8(s, from, stride, c, range, output);
             output += s.in_channels * s.multiplier;
         }
     }

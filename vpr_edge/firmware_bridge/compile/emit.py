@@ -26,6 +26,7 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
     DSP,
     MVE,
     PLANES,
+    SMALL,
     Constant,
     Kernel,
     Operator,
@@ -261,7 +262,7 @@ class Emitter:
     @property
     def weight_bytes(self) -> int:
         """Of all constants in the build for the cores that need most."""
-        builds: tuple[tuple[str, ...], ...] = ((), (MVE,), (DSP,), (PLANES, DSP))
+        builds: tuple[tuple[str, ...], ...] = ((), (SMALL,), (MVE,), (DSP,), (PLANES, DSP))
         return max(
             sum(array.bytes_for([CORES_IN_C[kind] for kind in build]) for array in self.arrays)
             for build in builds

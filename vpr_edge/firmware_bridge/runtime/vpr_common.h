@@ -26,6 +26,13 @@
 #define VPR_UNUSED __attribute__((unused))
 #endif
 
+/* A function that layers share. */
+#if defined(__GNUC__) || defined(__clang__)
+#define VPR_APART __attribute__((noinline, unused))
+#else
+#define VPR_APART
+#endif
+
 /* -DVPR_PORTABLE_ONLY turns the fast variants off, to compare with them. */
 #if !defined(VPR_PORTABLE_ONLY) && (defined(__GNUC__) || defined(__clang__))
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
@@ -34,6 +41,9 @@
 /* Its inline assembly needs the registers that only an optimised build leaves free. */
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && defined(__OPTIMIZE__)
 #define VPR_DSP 1
+#endif
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
+#define VPR_SMALL 1
 #endif
 #if defined(__AVX2__)
 #define VPR_AVX2 1

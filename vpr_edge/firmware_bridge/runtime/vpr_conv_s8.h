@@ -115,6 +115,8 @@ VPR_INLINE int vpr_conv_is_pointwise(const struct vpr_conv s)
 #include "vpr_conv_mve_s8.h"
 #elif defined(VPR_DSP)
 #include "vpr_conv_dsp_s8.h"
+#elif defined(VPR_SMALL)
+#include "vpr_conv_small_s8.h"
 #else
 #include "vpr_conv_portable_s8.h"
 #endif

@@ -89,6 +89,26 @@ VPR_INLINE void vpr_depthwise_patch_s8(const struct vpr_depthwise s, const int8_
 #define VPR_DEPTHWISE_BLOCK 16
 #endif
 
+/* The sum of one channel under a kernel, its taps `step` bytes apart in image and weights. */
+#if defined(VPR_SMALL)
+static VPR_APART int32_t vpr_depthwise_sum_s8(const int8_t *x, const int8_t *w, int32_t rows,
+                                              int32_t columns, int32_t step, int32_t stride,
+                                              int32_t sum)
+{
+    const int32_t end = columns * step;
+    for (; rows > 0; --rows) {
+        int32_t at = 0;
+        do {
+            sum += x[at] * w[at];
+            at += step;
+        } while (at != end);
+        x += stride;
+        w += end;
+    }
+    return sum;
+}
+#endif
+
 #if defined(VPR_AVX2)
 /* The same with AVX2: products of sixteen channels fit 16 bits. */
 VPR_INLINE void vpr_depthwise_block_avx2_s8(const struct vpr_depthwise s, const int8_t *input,
@@ -199,6 +219,14 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
             for (int32_t k = 0; k < 4; ++k) {
                 output[o + k] = vpr_output_dsp_s8(sums[k], c, o + k, range);
             }
+        }
+    }
+#elif defined(VPR_SMALL)
+    if (s.multiplier == 1) {
+        for (; o < channels; ++o) {
+            const int32_t sum = vpr_depthwise_sum_s8(input + o, c.weights + o, s.kernel_rows,
+                                                     s.kernel_columns, channels, stride, c.bias[o]);
+            output[o] = vpr_to_s8(sum, c.multiplier[o], c.shift[o], range);
         }
     }
 #else

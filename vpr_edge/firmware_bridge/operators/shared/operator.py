@@ -23,13 +23,14 @@ C_TYPES = {
     "bool": "uint8_t",
 }
 # Builds whose kernels may read arrays of their own: for cores with Helium; for those with the DSP
-# extension alone, and what of them only gcc compiles.
-MVE, DSP, PLANES = "mve", "dsp", "planes"
+# extension alone, and what of them only gcc compiles; for the smallest.
+MVE, DSP, PLANES, SMALL = "mve", "dsp", "planes", "small"
 # How C tells them, by the macros of `vpr_common.h`.
 CORES_IN_C = {
     MVE: "defined(VPR_MVE)",
     PLANES: "defined(VPR_PLANES)",
     DSP: "defined(VPR_DSP) && !defined(VPR_MVE)",
+    SMALL: "defined(VPR_SMALL)",
 }
 # For a core whose kernel does not read an array.
 NOTHING: Values = np.zeros(0, np.int8)

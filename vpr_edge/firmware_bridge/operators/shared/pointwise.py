@@ -17,6 +17,7 @@ from vpr_edge.firmware_bridge.operators.shared.operator import (
     DSP,
     MVE,
     NOTHING,
+    SMALL,
     Constant,
     Kernel,
     Scratch,
@@ -151,9 +152,16 @@ class Matrix:
         stream = np.concatenate([groups.reshape(len(constants), -1), constants], axis=1)
         return np.frombuffer(stream.tobytes(), "<u4").astype(np.uint32)
 
+    @property
+    def raised(self) -> NDArray[np.uint8]:
+        """By group of four output channels, tap by tap, 128 more (runtime/vpr_conv_small_s8.h)."""
+        taps = self.weights.shape[1]
+        groups = _filled(self.weights)[:, :taps].astype(np.int16).reshape(-1, GROUP, taps)
+        return (groups.swapaxes(1, 2) + 128).astype(np.uint8).reshape(-1)
+
     def parameters(self) -> list[tuple[str, Constant]]:
         """What the layer's C function is given."""
-        weights: dict[str, Values] = {}
+        weights: dict[str, Values] = {SMALL: self.raised}
         constants: dict[str, Values] = {}
         if self.is_half_extensible:
             weights[DSP], constants[DSP] = self.half_extended, NOTHING

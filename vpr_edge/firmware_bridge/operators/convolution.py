@@ -8,8 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_edge.firmware_bridge.depthwise_nine import depthwise_nine, nine_scratch_bytes
-from vpr_edge.firmware_bridge.depthwise_planes import DepthwisePlanes, depthwise_planes
+from vpr_edge.firmware_bridge.operators.shared.depthwise_nine import (
+    depthwise_nine,
+    nine_scratch_bytes,
+)
+from vpr_edge.firmware_bridge.operators.shared.depthwise_planes import (
+    DepthwisePlanes,
+    depthwise_planes,
+)
 from vpr_edge.firmware_bridge.operators.shared.node import Node, Tensor
 from vpr_edge.firmware_bridge.operators.shared.operator import (
     MVE,

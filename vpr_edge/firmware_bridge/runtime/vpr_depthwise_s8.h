@@ -206,9 +206,8 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
     }
 #elif defined(VPR_DSP)
     if (s.multiplier == 1) {
-        /* `o <= channels - 4` and the like make GCC warn of iterations that there are not. */
-        const int32_t whole = channels / 4 * 4;
-        for (; o < whole; o += 4) {
+        const int32_t fours = channels / 4 * 4;
+        for (; o < fours; o += 4) {
             int32_t sums[4] = {c.bias[o], c.bias[o + 1], c.bias[o + 2], c.bias[o + 3]};
             for (int32_t j = 0; j < s.kernel_rows; ++j) {
                 for (int32_t i = 0; i < s.kernel_columns; ++i) {
@@ -231,7 +230,8 @@ VPR_INLINE void vpr_depthwise_pixel_s8(const struct vpr_depthwise s, const int8_
     }
 #else
     if (s.multiplier == 1) {
-        for (; o + VPR_DEPTHWISE_BLOCK <= channels; o += VPR_DEPTHWISE_BLOCK) {
+        const int32_t blocks = channels / VPR_DEPTHWISE_BLOCK * VPR_DEPTHWISE_BLOCK;
+        for (; o < blocks; o += VPR_DEPTHWISE_BLOCK) {
             vpr_depthwise_block_s8(s, input + o, stride, c, o, range, output + o);
         }
     }

@@ -15,7 +15,7 @@ KERNEL = (3, 3)
 GROUP = 4
 # So many output rows share the rows that they have in common, and so many outputs share what a
 # plane takes to set up, as long as the rows beyond the first are no more bytes than this.
-ROWS, OUTPUTS, LARGEST_DELAY = 4, 160, 4 << 10
+ROWS, OUTPUTS, LARGEST_DELAY = 4, 160, 1 << 10
 # Reach of a load's immediate offset, and of an addition's.
 LARGEST_OFFSET = 4095
 

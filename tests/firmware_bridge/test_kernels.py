@@ -22,7 +22,7 @@ from vpr_edge.firmware_bridge.emulate.run import run_image
 from vpr_edge.firmware_bridge.emulate.toolchain import choose_toolchain
 from vpr_edge.tflite.tflm import Tflm
 
-LAYERS = int(os.environ.get("VPR_EDGE_KERNEL_LAYERS", "40"))
+LAYERS = int(os.environ.get("VPR_EDGE_KERNEL_LAYERS", "16"))
 FIRST = int(os.environ.get("VPR_EDGE_FIRST_KERNEL_LAYER", "0"))
 SANITIZERS = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 # Guards lie on both sides of each layer's arena, and what they hold differs from run to run.

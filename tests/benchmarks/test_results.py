@@ -92,5 +92,5 @@ def test_parquet_without_pyarrow_says_how_to_get_it_before_anything_is_measured(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(ToolMissingError, match=r"vpr-edge\[parquet\]"):
+    with pytest.raises(ToolMissingError, match=r"-e .\.\[parquet\]"):
         results_writer(tmp_path / "bench.parquet")

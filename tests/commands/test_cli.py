@@ -236,11 +236,12 @@ def test_a_full_disk_leaves_nothing_half_written(small_disk: Path, refused: Refu
 
 def test_a_full_disk_keeps_what_was_to_be_replaced(small_disk: Path, refused: Refused) -> None:
     (small_disk / "out").mkdir()
-    (small_disk / "out" / "manifest.json").write_text("{}")
+    ours = '{"tool": "vpr-edge 0", "files": {}}'
+    (small_disk / "out" / "manifest.json").write_text(ours)
     said = refused("export", "nano-int8", "--output", small_disk / "out", "--overwrite")
     assert "disk is full" in said
     assert [path.name for path in small_disk.iterdir()] == ["out"]
-    assert (small_disk / "out" / "manifest.json").read_text() == "{}"
+    assert (small_disk / "out" / "manifest.json").read_text() == ours
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_nothing(small_disk: Path) -> None:

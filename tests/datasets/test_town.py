@@ -60,7 +60,7 @@ def test_frames_lie_and_are_named_as_in_vpr_datasets(folder: Path, split: TownSp
 def test_same_configuration_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     again = render_town(tmp_path / "again", TINY)
     files = [p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file()]
-    assert len(files) == 3 * 20 + 2
+    assert len(files) == 3 * 20 + 3
     for file in files:
         assert (folder / file).read_bytes() == (again / file).read_bytes(), file
 

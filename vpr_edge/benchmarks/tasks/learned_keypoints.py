@@ -74,7 +74,7 @@ def open_peer(name: str, size: tuple[int, int] = SIZE) -> tuple[Detect, int]:
         torch = error.name == "torch"
         command = install_extra("train") if torch else peer.command
         raise ToolMissingError(
-            f"{name} is left out of the peers ({error}); to install it: {command}"
+            f"{name} is left out of the peers ({error}); to install it, {command}"
         ) from error
 
 

@@ -201,7 +201,16 @@ def network_config(name: str) -> NetworkConfig:
 
 
 def build_graph(config: NetworkConfig) -> Graph:
-    """The graph that a configuration describes."""
+    """The graph that a configuration describes.
+
+    Raises:
+        CheckpointError: no family of that name.
+    """
+    if config.family not in FAMILIES:
+        raise CheckpointError(
+            f"no family of networks is named {str(config.family)[:40]!r}; choose one of "
+            f"{', '.join(FAMILIES)}."
+        )
     graph = FAMILIES[config.family].build(config)
     gain = None
     if "places" in config.tasks:

@@ -170,7 +170,8 @@ class DeviceWay:
         )
         xy = np.array([(one.x, one.y) for one in found[:count]], np.float32).reshape(count, 2)
         score = np.array([one.score for one in found[:count]], np.float32)
-        return Keypoints(xy / STEPS, score, descriptors[:count].astype(np.float32) / 127)
+        unit = descriptors[:count].astype(np.float32) / np.float32(127)
+        return Keypoints(xy / np.float32(STEPS), score, unit)
 
     def labels(self) -> NDArray[np.uint8]:
         """A class a cell of what was seen, uint8 [h, w].

@@ -78,6 +78,7 @@ def _opened(
     checkpoint: Checkpoint, name: str
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """The network up to a node, in ONNX Runtime: from [1, 3, H, W] to the node's map."""
+    assert checkpoint.config is not None, "a recipe begins from a network of the zoo"
     places = replace(checkpoint, config=replace(checkpoint.config, tasks=("places",)))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

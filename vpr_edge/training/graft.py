@@ -54,7 +54,7 @@ def grafted(
     theirs = {node.name: node for node in model.graph.nodes}
     if any(theirs.get(key) != node for key, node in kept.items()):
         raise CheckpointError(
-            f"the int8 network {model.config.name} has other layers than the checkpoint outside "
+            f"the int8 network {model.graph.name} has other layers than the checkpoint outside "
             "the place head; quantise the whole checkpoint."
         )
     affine = model.activations[name]

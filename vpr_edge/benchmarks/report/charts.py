@@ -243,8 +243,7 @@ def _frame(across: _Scale | None, up: _Scale, x: str, y: str, width: int = WIDTH
             f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
             f'<text x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{_number(value)}</text>'
         )
-    for value in across.ticks() if across else ():
-        at = across(value)
+    for value, at in [(v, across(v)) for v in across.ticks()] if across else []:
         parts.append(
             f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
             f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">'

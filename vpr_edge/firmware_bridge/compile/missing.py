@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from vpr_edge.errors import ModelError
 from vpr_edge.firmware_bridge.operators import REGISTRY
-from vpr_edge.tflite.read import TfliteOperator
+from vpr_edge.tflite.read import CUSTOM, TfliteOperator
 
 NEAREST = 3
 # Layers of one operator that are named.
@@ -59,7 +59,7 @@ def missing_operators(source: str, operators: Sequence[TfliteOperator]) -> Model
     found: dict[str, list[int]] = defaultdict(list)
     for position, operator in enumerate(operators):
         if operator.custom or operator.code not in REGISTRY:
-            found[operator.code].append(position)
+            found[operator.code.removeprefix(CUSTOM)].append(position)
     if not found:
         return None
     parts = [_part(code, layers) for code, layers in sorted(found.items())]

@@ -20,6 +20,7 @@ from tests.quantize.networks import (
     PROJECTED,
     PYRAMID,
     UNSHUFFLED,
+    WHOLE_GRID,
     exported,
     fake_quantized,
     graph_model,
@@ -48,7 +49,7 @@ from vpr_edge.runtimes.integers import run_litert, run_tflm
 from vpr_edge.training.losses.places import place_parts, place_vectors
 
 LEARNED_GEM = replace(UNSHUFFLED, name="tiny-learned", learned_power=True)
-CONFIGS = (GHOST, PROJECTED, ATTENTION, LEARNED_GEM, PYRAMID)
+CONFIGS = (GHOST, PROJECTED, ATTENTION, LEARNED_GEM, PYRAMID, WHOLE_GRID)
 
 
 def outputs(network: Network, *names: str) -> list[np.ndarray]:
@@ -130,6 +131,16 @@ def test_a_pyramids_similarity_is_the_weighted_similarity_of_its_parts() -> None
         grid, whole = ((one[0] * one[1]).sum(0).mean() for one in levels)
         expected = (1 - share) * grid + share * whole
         assert a @ b == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_whole_grid_has_one_length_in_the_similarity() -> None:
+    network = random_network(build_graph(WHOLE_GRID))
+    levels = [v.reshape(2, -1) for v in outputs(network, "place_cells", "place_overview")]
+    place = outputs(network, "place")[0]
+    transform = output_transforms(replace(WHOLE_GRID, place_balance=0.3))["place"]["transform"]
+    a, b = (place_vector(one.transpose(1, 2, 0).astype(np.float32), transform) for one in place)
+    grid, whole = (u @ v / np.linalg.norm(u) / np.linalg.norm(v) for u, v in levels)
+    assert a @ b == pytest.approx(0.7 * grid + 0.3 * whole, abs=1e-5)
 
 
 def test_a_pyramids_parts_are_where_training_looks_for_them() -> None:

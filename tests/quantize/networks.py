@@ -50,6 +50,7 @@ ATTENTION = replace(
     tasks=("segmentation", "places", "depth"),
 )
 PYRAMID = replace(GHOST, name="tiny-pyramid", head="pyramid", place_hidden=16, place_overview=20)
+WHOLE_GRID = replace(PYRAMID, name="tiny-whole-grid", place_whole_grid=True, place_hidden=0)
 UNSHUFFLED = replace(
     GEM, name="tiny-unshuffled", place_channels=12, pixel_unshuffle=2, tasks=("places",)
 )

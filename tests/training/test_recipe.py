@@ -16,6 +16,7 @@ from vpr_edge.models.checkpoint import (
 from vpr_edge.models.network import Network
 from vpr_edge.models.zoo import build_graph, network_config
 from vpr_edge.preprocessing import Preprocessing
+from vpr_edge.training.data import _REAL
 from vpr_edge.training.freeze import frozen_layers, layer_groups
 from vpr_edge.training.loop import train
 from vpr_edge.training.network import recipe_config
@@ -39,8 +40,10 @@ def test_overrides_reach_nested_settings_and_mistakes_are_named() -> None:
 @pytest.mark.parametrize("name", [name for name in shipped_recipes() if name != "full"])
 def test_every_recipe_of_the_package_names_what_exists(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe_config(recipe).name == ("small" if name == "small" else "nano")
-    assert set(recipe.sources) <= {"photographs", "nordland", "town", "tower"}
+    becomes = {"small": "small", "pyramid": "nano-pyramid"}
+    assert recipe_config(recipe).name == becomes.get(name, "nano")
+    known = {"photographs", "nordland", "town", "tower", "moved", "scenes", *_REAL}
+    assert set(recipe.sources) <= known
     assert set(recipe.labelled) <= {"town", "camvid"}
     assert recipe.quantize == (name == "qat")
 

@@ -48,6 +48,8 @@ class NetworkConfig:
         place_window: rows and columns of the place map that one ConvAP cell averages.
         place_overview: values of the part that a "pyramid" head makes of the whole picture.
         place_hidden: channels of a hidden layer of a "pyramid" behind the averages; 0 for none.
+        place_whole_grid: whether a "pyramid" brings its grid to length 1 as a whole instead of each
+            cell, so that cells with little to see count little.
         place_balance: share of the whole picture in the similarity of a "pyramid"; the grid has
             the rest.
         place_clusters: clusters of NetVLAD.
@@ -81,6 +83,7 @@ class NetworkConfig:
     place_window: tuple[int, int] = (2, 2)
     place_overview: int = 0
     place_hidden: int = 0
+    place_whole_grid: bool = False
     place_balance: float = 0.5
     place_clusters: int = 0
     place_ghosts: int = 0

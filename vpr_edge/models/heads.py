@@ -142,7 +142,13 @@ def pyramid(g: GraphBuilder, config: NetworkConfig, features: Features, name: st
             own = level != "overview"
             seen = g.conv(f"place_{level}_hidden", seen, config.place_hidden, batch_norm=own)
         seen = _linear(g, f"place_{level}", seen, channels)
-        parts.append(g.vector(f"place_{level}_vector", g.l2_normalize(f"place_{level}_unit", seen)))
+        if config.place_whole_grid and level == "cells":
+            # One length for the whole grid: a cell counts by its own.
+            seen = g.vector("place_cells_vector", seen)
+            parts.append(g.l2_normalize("place_cells_unit", seen))
+            continue
+        unit = g.l2_normalize(f"place_{level}_unit", seen)
+        parts.append(g.vector(f"place_{level}_vector", unit))
     return g.concat(name, *parts)
 
 
@@ -169,7 +175,8 @@ def part_gain(config: NetworkConfig, length: int) -> list[float] | None:
     if config.head != "pyramid":
         return None
     grid = length - config.place_overview
-    cells, share = grid // config.place_channels, config.place_balance
+    share = config.place_balance
+    cells = 1 if config.place_whole_grid else grid // config.place_channels
     return [((1 - share) / cells) ** 0.5] * grid + [share**0.5] * config.place_overview
 
 

@@ -169,7 +169,7 @@ def test_truncated_picture_is_refused_by_name(tmp_path: Path, kind: str, share: 
     Image.fromarray(noise).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(DataError, match=rf"photo\.{kind} is not a readable image .*replace"):
+    with pytest.raises(DataError, match=rf"photo\.{kind} is not a readable image.*replace"):
         read_image(path)
 
 

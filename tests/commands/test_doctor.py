@@ -111,14 +111,14 @@ def test_no_driver_means_no_cuda_device(only_here: Path) -> None:
 
 
 def test_no_message_and_no_page_names_a_package_that_nobody_published() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     places = [*(root / "vpr_edge").rglob("*.py"), *(root / "docs").glob("*.md"), root / "README.md"]
     named = [p.name for p in places if re.search(r"install '?\"?vpr-edge", p.read_text())]
     assert named == []
 
 
 def test_every_extra_that_a_message_names_exists() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     texts = [path.read_text() for path in (root / "vpr_edge").rglob("*.py")]
     named = {name for text in texts for name in re.findall(r"install_extra\([\"'](\w+)", text)}
     known = tomllib.loads((root / "pyproject.toml").read_text())["project"]

@@ -256,8 +256,8 @@ def test_damaged_table_is_named(tmp_path: Path) -> None:
 
 
 def test_missing_renderer_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("town_render", "town_drive"):
-        monkeypatch.delitem(sys.modules, f"vpr_edge.datasets.{module}", raising=False)
+    for module in ("render", "drive"):
+        monkeypatch.delitem(sys.modules, f"vpr_edge.datasets.town.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "panda3d", None)
     with pytest.raises(ToolMissingError, match="pip install"):
         render_town(tmp_path / "town", TINY)

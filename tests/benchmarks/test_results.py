@@ -94,3 +94,16 @@ def test_parquet_without_pyarrow_says_how_to_get_it_before_anything_is_measured(
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ToolMissingError, match=r"-e .\.\[parquet\]"):
         results_writer(tmp_path / "bench.parquet")
+
+
+@pytest.mark.parametrize("field", ["artefact", "device", "data", "metric", "unit", "method"])
+@pytest.mark.parametrize("value", [["a"], 3, None, {}])
+def test_a_row_whose_texts_are_none_is_no_results_file(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    row = {"artefact": "a", "device": "d", "data": "", "metric": "m", "value": 1.0, "unit": "ms"}
+    row |= {"method": "measured", field: value}  # type: ignore[dict-item]
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps({"rows": [row]}))
+    with pytest.raises(DataError):
+        read_results(path)

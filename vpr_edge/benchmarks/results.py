@@ -139,6 +139,10 @@ def results_of_json(stored: Any) -> Results:
         KeyError, TypeError, ValueError: it is no results file.
     """
     rows = [Row(**row) for row in stored["rows"]]
+    for row in rows:
+        texts = (row.artefact, row.device, row.data, row.metric, row.unit, row.method)
+        if not all(isinstance(text, str) for text in texts) or type(row.value) not in (int, float):
+            raise ValueError("a row holds something else than six texts and a number")
     runs = []
     for entry in stored.get("runs", ()):
         count = entry.pop("row_count")
